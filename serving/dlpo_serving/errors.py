@@ -5,7 +5,8 @@ DlpoError
 │   └── RequestError        a field is invalid
 └── CallRejectedError
     ├── UnknownVoiceError   the server does not have this voice
-    ├── NotReadyError       it is warming up or shutting down
+    ├── NotReadyError       it is warming up
+    │   └── ShuttingDownError
     ├── OverloadError       it is at capacity
     │   ├── PeerShareError  this caller has used all of its share
     │   └── DisplacedError  an idle call lost its slot to another
@@ -132,6 +133,13 @@ class NotReadyError(CallRejectedError):
     reason = "draining"
     status = Status("UNAVAILABLE", "NOT_READY", 503, FAULT, "not_ready")
     retry_after_s = 1.0
+
+
+class ShuttingDownError(NotReadyError):
+    """The server is shutting down; also said to connections on which nothing is spoken."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down; try another one, or again later")
 
 
 class OverloadError(CallRejectedError):

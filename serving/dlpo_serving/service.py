@@ -27,11 +27,11 @@ from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import AudioFormat, format_of
 from dlpo_serving.errors import (
     FieldViolation,
-    NotReadyError,
     RequestError,
+    ShuttingDownError,
     StalledError,
 )
-from dlpo_serving.further_text import Flush, FurtherText
+from dlpo_serving.further_text import Flush, FurtherText, TextMemory, TextPieces, too_long
 from dlpo_serving.offered_voices import LoadedVoice, OfferedVoices
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.metrics import Metrics
@@ -84,8 +84,13 @@ class SynthesisService:
         self._quotas = quotas
         self._clock = clock
         self._offered = OfferedVoices()
+        self._memory = TextMemory()
+        self.max_characters = settings.max_characters
+        """of the text of a call"""
         self._leaving = False
-        self._draining = False
+        self.draining = False
+        """whether new calls are refused, since the server shuts down"""
+        self._on_drain: list[Callable[[], object]] = []
         self.calls = 0
         """calls in progress"""
         self._idle = asyncio.Event()
@@ -120,9 +125,19 @@ class SynthesisService:
     async def drain(self, grace_s: float) -> None:
         """Reject new calls; return when those in progress have ended, or after `grace_s`."""
         self.leave()
-        self._draining = True
+        self.draining = True
+        for begin in self._on_drain:
+            begin()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), grace_s)
+
+    def call_on_drain(self, begin: Callable[[], object]) -> None:
+        """Have `begin` called when new calls are refused from then on."""
+        self._on_drain.append(begin)
+
+    def pieces(self) -> TextPieces:
+        """The text of a call that comes in pieces, within what a text may have."""
+        return TextPieces(self.max_characters, self._memory)
 
     def check(self, call: SynthesisCall) -> None:
         """Refuse a call whose text is yet to come, as `synthesize` would.
@@ -162,8 +177,8 @@ class SynthesisService:
         call = replace(call, request=request)
         characters = len(request.text)
         self._check_length(characters)  # before anything reads the text
-        if self._draining:
-            raise NotReadyError("the server is shutting down; try another one, or again later")
+        if self.draining:
+            raise ShuttingDownError
         voice, steps, format = self._opened(call)
         manifest = voice.manifest
         words = size_of(request.dictionary)  # also read, and charged
@@ -258,9 +273,8 @@ class SynthesisService:
             self._executor.give_up_call(waiting)
 
     def _check_length(self, characters: int) -> None:
-        if characters > (limit := self._settings.max_characters):
-            message = f"has {characters} characters; this server takes {limit}: send it in parts"
-            raise RequestError(FieldViolation("text", message))
+        if characters > self.max_characters:
+            raise too_long(characters, self.max_characters)
 
     async def _read(self, read: Callable[[], T], characters: int) -> T:
         """Run `read`: on a thread, unless the text is short and no other call could wait for it."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,22 +19,17 @@ from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.logs import GRPC_LOG, undecodable_metadata
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
-from dlpo_serving.protocols.grpc.requests import field_path as grpc_field_path
-from dlpo_serving.protocols.grpc.server import SERVICE, SpeechServicer
-from dlpo_serving.protocols.riva.requests import field_path as riva_field_path
-from dlpo_serving.protocols.riva.server import RIVA_SERVICE, RivaServicer
-from dlpo_serving.rpc.interceptor import CallInterceptor, FieldPath, add_service
+from dlpo_serving.protocols.grpc import server as grpc_server
+from dlpo_serving.protocols.riva import server as riva_server
+from dlpo_serving.rpc.interceptor import CallInterceptor, add_service
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, address, named_port
 
 STATUS_GRACE_S = 0.5  # grace for statuses in flight; health watches never end and are cancelled
 SPARE_CALLS = 100  # per connection, in addition to those that speak: probes, lists
 LIVENESS = "liveness"  # health name of the process itself: NOT_SERVING requests a restart
-SERVICES = (SERVICE.full_name, RIVA_SERVICE.full_name)
-FIELD_PATHS: Mapping[str, FieldPath] = {
-    SERVICE.full_name: grpc_field_path,
-    RIVA_SERVICE.full_name: riva_field_path,
-}
+GRPC_APIS = (grpc_server.API, riva_server.API)
+SERVICES = tuple(api.service.full_name for api in GRPC_APIS)
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", 1 << 20),  # bytes; requests are text
     ("grpc.max_send_message_length", -1),  # chunks are small, unary replies have their own cap
@@ -115,10 +110,11 @@ async def serve_endpoints(
     grpc_log, undecodable = logging.getLogger(GRPC_LOG), undecodable_metadata()
     grpc_log.addFilter(caller_stayed)
     grpc_log.addFilter(undecodable)
-    interceptor = CallInterceptor(scope, settings.open_services, settings.stall_s, FIELD_PATHS)
+    paths = {api.service.full_name: api.field_path for api in GRPC_APIS}
+    interceptor = CallInterceptor(scope, settings.open_services, settings.stall_s, paths)
     server = grpc.aio.server(options=options, interceptors=[interceptor])
-    add_service(SERVICE, SpeechServicer(service), server)
-    add_service(RIVA_SERVICE, RivaServicer(service), server)
+    for api in GRPC_APIS:
+        add_service(api.service, api.servicer(service), server)
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     if settings.reflection:
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from dlpo_bench.load.hostile_clients import FLOODS, flood
-from dlpo_serving.protocols.http import speech_socket
+from dlpo_serving import service
+from dlpo_serving.protocols.http import socket_inbox, speech_socket
 from dlpo_serving.protocols.openai_realtime import server as realtime
-from tests.callers import fake_voice
 from tests.serving.conftest import Clock
-from tests.serving.protocols.http.conftest import RunningServer
 
 CONTEXTS = "v1/text-to-speech/fake/multi-stream-input"
 COUNT = 4_000  # messages of a flood
@@ -26,13 +25,13 @@ class Turns:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.read = self.most = 0
         self.turns = 0
-        json_object = speech_socket.json_object
+        json_object = socket_inbox.json_object
 
         def counted(content: bytes, what: str) -> Any:
             self.read += 1
             return json_object(content, what)
 
-        monkeypatch.setattr(speech_socket, "json_object", counted)
+        monkeypatch.setattr(socket_inbox, "json_object", counted)
 
     async def watch(self) -> None:
         while True:
@@ -44,7 +43,7 @@ class Turns:
 
 @pytest.fixture
 def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
-    monkeypatch.setattr(speech_socket, "BURST", 1e9)  # the turns alone must do
+    monkeypatch.setattr(socket_inbox, "BURST", 1e9)  # the turns alone must do
     return Turns(monkeypatch)
 
 
@@ -85,24 +84,19 @@ def test_a_budget_of_errors_and_keep_alives_ends_a_connection(
     assert reason in last
 
 
-def test_keep_alives_of_an_utterance_count_as_pieces(small_server: RunningServer) -> None:
+def test_keep_alives_of_an_utterance_count_as_pieces(
+    attacked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_PIECES", 50)
     path = f"{CONTEXTS}?output_format=pcm_24000"
     first = json.dumps({"text": " ", "context_id": "a"})
-    last = asyncio.run(flood(f"{small_server.url}/", path, [first], '{"context_id": "a"}', 60))
-    assert "more than 50 characters and pieces" in last
-
-
-@pytest.fixture
-def small_server() -> Iterator[RunningServer]:
-    from dlpo_serving.protocols.http.requests import HttpLimits
-    from tests.serving.protocols.http.conftest import open_server
-
-    with open_server(fake_voice(), HttpLimits(body_bytes=50)) as server:
-        yield server
+    with attacked(http_port=0) as server:
+        last = asyncio.run(flood(server.http_url, path, [first], '{"context_id": "a"}', 60))
+    assert "more than 50 pieces" in last
 
 
 def test_a_pace_lets_a_burst_through_and_then_so_many_a_second(clock: Clock) -> None:
-    pace = speech_socket.Pace(10, 2.0, clock)
+    pace = socket_inbox.Pace(10, 2.0, clock)
     assert [pace.wait_s() for _ in range(12)] == [0.0] * 10 + [0.5, 1.0]
     clock.now_s = 100.0
     assert [pace.wait_s() for _ in range(11)] == [0.0] * 10 + [0.5]

@@ -13,7 +13,7 @@ from aiohttp import web
 from dlpo_serving.alignment import Timed, TimedWords
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.further_text import Flush
-from dlpo_serving.protocols.cartesia.requests import NAMES, read_message
+from dlpo_serving.protocols.cartesia.requests import read_message
 from dlpo_serving.protocols.http.dialects import (
     Cancel,
     ContextDialect,
@@ -117,8 +117,6 @@ def _sent(event: Message) -> bytes:
 class CartesiaDialect(ContextDialect):
     """The messages of `/tts/websocket`: contexts, each an utterance whose text comes in pieces."""
 
-    names = NAMES
-
     def __init__(self, request: web.Request) -> None:
         super().__init__(strict=False)
         self._events = CartesiaEvents({})
@@ -138,11 +136,13 @@ class CartesiaDialect(ContextDialect):
 
     def _written(self, message: Message) -> list[Piece]:
         text = text_of("transcript", message.get("transcript") or "")
-        self._events.text.write(text)
         pieces: list[Piece] = [text] if text else []
         if message.get("flush") is True:
             pieces.append(Flush())
         return pieces if message.get("continue") is True else [*pieces, None]
+
+    def wrote(self, text: str) -> None:
+        self._events.text.write(text)
 
     def info(self, speech: AudioStream, warnings: Sequence[str]) -> Sequence[Message]:
         speech.tells_flushes = True

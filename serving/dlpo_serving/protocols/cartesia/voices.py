@@ -9,6 +9,7 @@ from aiohttp import web
 
 from dlpo.bundle import Manifest
 from dlpo_serving.errors import UnknownVoiceError, wrong_value
+from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.voice_names import AboutVoice, about_voices
 
@@ -17,7 +18,7 @@ GENDERS = {"woman": "feminine", "man": "masculine"}
 EPOCH = "1970-01-01T00:00:00Z"  # clients expect a date
 
 
-async def voices_page(service: SynthesisService, request: web.Request) -> web.Response:
+async def voices_page(answers: SpeechAnswers, request: web.Request) -> web.Response:
     """One page of the voices, after `starting_after`; `q` and `gender` choose among them.
 
     Raises:
@@ -29,7 +30,7 @@ async def voices_page(service: SynthesisService, request: web.Request) -> web.Re
         raise wrong_value("limit", limit, f"1 to {MOST}")
     found = [
         voice
-        for voice in _listed(service)
+        for voice in _listed(answers.service)
         if query.get("q", "").lower() in f"{voice['id']} {voice['description']}".lower()
         and query.get("gender") in (None, voice["gender"])
     ]
@@ -41,10 +42,10 @@ async def voices_page(service: SynthesisService, request: web.Request) -> web.Re
     return web.json_response({"data": page, "has_more": more, "next_page": next_page})
 
 
-async def voice_alone(service: SynthesisService, request: web.Request) -> web.Response:
+async def voice_alone(answers: SpeechAnswers, request: web.Request) -> web.Response:
     """One voice by its name."""
     name = request.match_info["voice"]
-    voices = _listed(service)
+    voices = _listed(answers.service)
     for voice in voices:
         if voice["id"] == name:
             return web.json_response(voice)

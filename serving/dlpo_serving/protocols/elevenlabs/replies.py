@@ -12,7 +12,7 @@ from aiohttp import web
 from dlpo_serving.alignment import BothAlignments, Timed
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.further_text import Flush
-from dlpo_serving.protocols.elevenlabs.requests import NAMES, SpeechQuery
+from dlpo_serving.protocols.elevenlabs.requests import SpeechQuery
 from dlpo_serving.protocols.http.dialects import (
     ContextDialect,
     Dialect,
@@ -110,8 +110,6 @@ class ElevenLabsDialect(Dialect):
     Reference: https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice-id-stream-input
     """
 
-    names = NAMES
-
     def __init__(self, request: web.Request) -> None:
         super().__init__(strict=False)
         self._query = SpeechQuery(request)
@@ -133,9 +131,11 @@ class ElevenLabsDialect(Dialect):
             return [None]
         return self._written(text, message)
 
-    def _written(self, text: str, message: Message) -> list[Piece]:
+    def wrote(self, text: str) -> None:
         self._alignment.own.write(text)
         self._ends_in_space = text[-1:].isspace()
+
+    def _written(self, text: str, message: Message) -> list[Piece]:
         flush = message.get("flush") is True
         return [text, Flush()] if flush else [text]
 

@@ -1,4 +1,4 @@
-"""The routes of ElevenLabs' API."""
+"""ElevenLabs' API: speech over HTTP and WebSockets, and the voices."""
 
 from __future__ import annotations
 
@@ -7,61 +7,87 @@ from functools import partial
 from aiohttp import web
 
 from dlpo_serving.errors import UnknownVoiceError
+from dlpo_serving.protocols.api import KeyPlaces
 from dlpo_serving.protocols.elevenlabs.replies import (
     ContextsDialect,
     ElevenLabsDialect,
     TimedEvents,
     TimedObject,
 )
-from dlpo_serving.protocols.elevenlabs.requests import SpeechQuery
-from dlpo_serving.protocols.elevenlabs.voices import listed
+from dlpo_serving.protocols.elevenlabs.requests import NAMES, SpeechQuery
+from dlpo_serving.protocols.elevenlabs.voices import listed, models_listed
+from dlpo_serving.protocols.http.api import HttpApi, get, post, socket
 from dlpo_serving.protocols.http.dialects import text_of
 from dlpo_serving.protocols.http.replies import OpenDelivery, audio_alone
-from dlpo_serving.protocols.http.requests import read_body
-from dlpo_serving.protocols.http.speech_body import json_object
-from dlpo_serving.protocols.http.speech_route import SpeechAnswers, is_short_file
+from dlpo_serving.protocols.http.speech_answers import SpeechAnswers, is_short_file
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
-from dlpo_serving.service import SynthesisService
 
-
-def elevenlabs_routes(answers: SpeechAnswers, sockets: SpeechSockets) -> list[web.RouteDef]:
-    """Speech over HTTP and WebSockets, and the voices."""
-    speech = "/v1/text-to-speech/{voice}"
-    routes: dict[str, tuple[OpenDelivery, bool]] = {  # and whether the reply is sent when complete
-        speech: (audio_alone, False),
-        f"{speech}/stream": (audio_alone, False),
-        f"{speech}/stream/with-timestamps": (TimedEvents, False),
-        f"{speech}/with-timestamps": (TimedObject, True),
-    }
-    return [
-        *(web.post(path, partial(_speak, answers, *how)) for path, how in routes.items()),
-        web.get(f"{speech}/stream-input", partial(sockets.converse, ElevenLabsDialect)),
-        web.get(f"{speech}/multi-stream-input", partial(sockets.contexts, ContextsDialect)),
-        web.get("/v2/voices", partial(_voices, answers.service)),
-        web.get("/v1/voices/{voice}", partial(_voice, answers.service)),
-    ]
+SPEECH = "/v1/text-to-speech/{voice}"
 
 
 async def _speak(
-    answers: SpeechAnswers, open: OpenDelivery, whole: bool, request: web.Request
+    answers: SpeechAnswers,
+    request: web.Request,
+    open: OpenDelivery = audio_alone,
+    whole: bool = False,
 ) -> web.StreamResponse:
     query = SpeechQuery(request)
-    message = json_object(await read_body(request, answers.limits))
+    message = await answers.body_of(request)
     text = text_of("text", message.get("text"))
     body = query.body(message, text)
     return await answers.answer(request, body, open, whole or is_short_file(body))
 
 
-async def _voices(service: SynthesisService, request: web.Request) -> web.Response:
+async def _converse(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:
+    return await sockets.converse(ElevenLabsDialect, request)
+
+
+async def _contexts(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:
+    return await sockets.contexts(ContextsDialect, request)
+
+
+async def _voices(answers: SpeechAnswers, request: web.Request) -> web.Response:
     """All voices on one page; `search` looks for a part of a name."""
     sought = request.query.get("search", "").lower()
-    found = listed(one for one in service.loaded_voices() if sought in one.voice.lower())
+    found = listed(one for one in answers.service.loaded_voices() if sought in one.voice.lower())
     page = {"voices": found, "has_more": False, "total_count": len(found), "next_page_token": None}
     return web.json_response(page)
 
 
-async def _voice(service: SynthesisService, request: web.Request) -> web.Response:
-    name = request.match_info["voice"]
-    for one in listed(manifest for manifest in service.voices if manifest.voice == name):
+async def _voice(answers: SpeechAnswers, request: web.Request) -> web.Response:
+    name, voices = request.match_info["voice"], answers.service.voices
+    for one in listed(manifest for manifest in voices if manifest.voice == name):
         return web.json_response(one)
-    raise UnknownVoiceError(name, [manifest.voice for manifest in service.voices])
+    raise UnknownVoiceError(name, [manifest.voice for manifest in voices])
+
+
+API = HttpApi(
+    name="ElevenLabs",
+    page="http.md#elevenlabs",
+    uses="code written for it; LiveKit, Pipecat",
+    pieces="yes, five contexts",
+    interruption="new context",
+    times="characters of your text",
+    keys=KeyPlaces(headers=("xi-api-key",)),
+    names=NAMES,
+    lists=lambda voices: {"voices": listed(voices)},
+    models=models_listed,
+    routes=[
+        post(SPEECH, _speak, "ElevenLabs' API: a text in, audio out"),
+        post(f"{SPEECH}/stream", _speak, "The same, streamed"),
+        post(
+            f"{SPEECH}/stream/with-timestamps",
+            partial(_speak, open=TimedEvents),
+            "The same, streamed, with times of characters",
+        ),
+        post(
+            f"{SPEECH}/with-timestamps",
+            partial(_speak, open=TimedObject, whole=True),
+            "The same with times of characters",
+        ),
+        socket(f"{SPEECH}/stream-input", _converse, "Text in pieces, in ElevenLabs' messages"),
+        socket(f"{SPEECH}/multi-stream-input", _contexts, "Several texts over one connection"),
+        get("/v2/voices", _voices, "ElevenLabs' API: the voices"),
+        get("/v1/voices/{voice}", _voice, "One voice"),
+    ],
+)

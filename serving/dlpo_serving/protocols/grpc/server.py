@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 from dlpo.v1 import speech_pb2
 from dlpo_serving.errors import FieldViolation, RequestError
+from dlpo_serving.protocols.api import GrpcApi
 from dlpo_serving.protocols.grpc.replies import (
     chunk_message,
     info_message,
@@ -18,7 +19,7 @@ from dlpo_serving.protocols.grpc.replies import (
     voice_message,
     word_messages,
 )
-from dlpo_serving.protocols.grpc.requests import read_call, read_pieces
+from dlpo_serving.protocols.grpc.requests import field_path, read_call, read_pieces
 from dlpo_serving.rpc.statuses import Context
 from dlpo_serving.service import SynthesisService, check_unary
 
@@ -81,3 +82,16 @@ class SpeechServicer:
         self, request: speech_pb2.ListVoicesRequest, context: Context
     ) -> speech_pb2.ListVoicesResponse:
         return speech_pb2.ListVoicesResponse(voices=map(voice_message, self._service.voices))
+
+
+API = GrpcApi(
+    name="gRPC `dlpo.v1`",
+    page="api.md",
+    uses="new code in any language; Python has [clients that retry](client.md)",
+    pieces="yes",
+    interruption="cancel the call",
+    times="words, phonemes, marks; your characters",
+    service=SERVICE,
+    servicer=SpeechServicer,
+    field_path=field_path,
+)

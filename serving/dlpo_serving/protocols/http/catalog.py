@@ -1,51 +1,52 @@
-"""Lists of voices and models, in OpenAI's format."""
+"""Lists of voices and models in OpenAI's format, with what clients of other APIs expect there."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
 from dlpo.bundle import Manifest
-from dlpo_serving.protocols.elevenlabs.voices import listed, models_listed
-from dlpo_serving.protocols.http.dialects import ELEVENLABS_KEY
+from dlpo_serving.protocols.http.api import HttpApi, get
+from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
 from dlpo_serving.protocols.http.speech_body import MODELS
 from dlpo_serving.protocols.http.statuses import UnknownModelError
-from dlpo_serving.service import SynthesisService
 
 
-def catalog_routes(service: SynthesisService) -> list[web.RouteDef]:
-    """Lists of voices and models, in OpenAI's format."""
+def catalog(apis: Sequence[HttpApi]) -> HttpApi:
+    """The lists that all APIs share."""
 
-    async def voices(request: web.Request) -> web.Response:
-        loaded = service.loaded_voices()
-        data = [_voice(manifest) for manifest in loaded]
-        lists = {"data": data, "voices": listed(loaded)}  # ours; ElevenLabs'
-        return web.json_response({"object": "list", **lists})
+    async def voices(answers: SpeechAnswers, request: web.Request) -> web.Response:
+        loaded = answers.service.loaded_voices()
+        listed: dict[str, Any] = {"object": "list", "data": [_voice(one) for one in loaded]}
+        for api in apis:
+            listed |= api.lists(loaded) if api.lists else {}
+        return web.json_response(listed)
 
-    async def models(request: web.Request) -> web.Response:
-        if ELEVENLABS_KEY in request.headers:  # its clients always send a key
-            return web.json_response(models_listed(service.voices))
+    async def models(answers: SpeechAnswers, request: web.Request) -> web.Response:
+        for api in apis:
+            if api.models and api.keys and any(one in request.headers for one in api.keys.headers):
+                return web.json_response(api.models(answers.service.voices))
         return web.json_response({"object": "list", "data": [_model(name) for name in MODELS]})
 
-    async def model(request: web.Request) -> web.Response:
-        name = request.match_info["model"]
-        if name not in MODELS:
-            raise UnknownModelError(name, MODELS)
-        return web.json_response(_model(name))
+    return HttpApi(
+        name="lists",
+        page="http.md",
+        uses="every client",
+        routes=[
+            get("/v1/voices", voices, "Voices, with their ranges"),
+            get("/v1/models", models, "Models"),
+            get("/v1/models/{model}", _one_model, "One model"),
+        ],
+    )
 
-    async def names(request: web.Request) -> web.Response:
-        kind = request.path.rpartition("/")[2]
-        found = MODELS if kind == "models" else [one.voice for one in service.voices]
-        return web.json_response({kind: [{"id": name, "name": name} for name in found]})
 
-    return [
-        web.get("/v1/voices", voices),
-        web.get("/v1/audio/voices", names),  # as in Kokoro-FastAPI and Open WebUI
-        web.get("/v1/audio/models", names),
-        web.get("/v1/models", models),
-        web.get("/v1/models/{model}", model),
-    ]
+async def _one_model(answers: SpeechAnswers, request: web.Request) -> web.Response:
+    name = request.match_info["model"]
+    if name not in MODELS:
+        raise UnknownModelError(name, MODELS)
+    return web.json_response(_model(name))
 
 
 def _model(name: str) -> dict[str, Any]:

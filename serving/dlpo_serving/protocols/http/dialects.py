@@ -5,49 +5,24 @@ A dialect turns a client's messages into pieces of text, and a call's audio into
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aiohttp import web
-
 from dlpo.text.common.ssml import is_ssml
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.captions import FORMATS
 from dlpo_serving.errors import wrong_value
-from dlpo_serving.further_text import Flush
+from dlpo_serving.further_text import Flush, TextPieces
 from dlpo_serving.protocols.http.replies import DlpoEvents
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
-from dlpo_serving.protocols.http.statuses import OWN, ErrorReply, Names
+from dlpo_serving.protocols.http.statuses import ErrorReply
 
 AUDIO = ("binary", "base64")
-ELEVENLABS_KEY = "xi-api-key"  # the header in which its clients send a key
-CARTESIA_KEY = "X-API-Key"
-VAPI_KEY = "X-Vapi-Secret"
-DEEPGRAM_SCHEME = re.compile(r"^[Tt]oken ")  # its clients send in place of "Bearer"
-RIVA_KEY = "realtime-token."  # the same of Riva's clients
-OPENAI_KEY = "openai-insecure-api-key."  # prefix of a key among a browser's subprotocols
 Message = Mapping[str, Any]
 Piece = str | Flush | None
 """a piece of a text; None ends it"""
-
-
-def offered_protocols(request: web.Request) -> list[str]:
-    """Subprotocols that a WebSocket client offers."""
-    return re.findall(r"[^,\s]+", request.headers.get("Sec-WebSocket-Protocol", ""))
-
-
-def authorization(request: web.Request) -> list[str]:
-    """`Authorization` headers, or equivalents for keys sent in the ways of other APIs."""
-    headers = ELEVENLABS_KEY, CARTESIA_KEY, VAPI_KEY
-    keys = [key for name in headers for key in request.headers.getall(name, [])]
-    for prefix in (OPENAI_KEY, RIVA_KEY):
-        offered = [one for one in offered_protocols(request) if one.startswith(prefix)]
-        keys += [one.removeprefix(prefix) for one in offered]
-    given = request.headers.getall("Authorization", [f"Bearer {key}" for key in keys])
-    return [DEEPGRAM_SCHEME.sub("Bearer ", one) for one in given]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +42,6 @@ class Dialect:
 
     paced = False
     """audio is sent at the pace of playback, see `pacing`"""
-    names: Names = OWN
 
     def __init__(self, strict: bool) -> None:
         self._strict = strict
@@ -111,6 +85,14 @@ class Dialect:
             case {"type": "cancel"}:
                 return [Cancel(_seconds(message.get("played_s")))]
         raise wrong_value("type", message.get("type"), "text, flush, end or cancel")
+
+    def put(self, pieces: TextPieces, piece: Piece) -> None:
+        """Add a piece to the text of an utterance, within what a text may have."""
+        if pieces.put(piece) and isinstance(piece, str):
+            self.wrote(piece)
+
+    def wrote(self, text: str) -> None:
+        """Note text that will be spoken, for its times."""
 
     def info(self, speech: AudioStream, warnings: Sequence[str]) -> Sequence[Message]:
         """Messages before the first chunk."""

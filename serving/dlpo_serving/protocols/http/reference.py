@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -12,99 +12,75 @@ from aiohttp import web
 from dlpo.config.schema import default_words, values_of
 from dlpo.version import __version__
 from dlpo_serving.encodings.formats import media_type
+from dlpo_serving.protocols.http.api import ROUTES, HttpApi
 from dlpo_serving.protocols.http.pages import PAGE_HEADERS
 from dlpo_serving.protocols.http.speech_body import ENCODINGS, schema
 
 JSON = "application/json"
 AUDIO_TYPES = sorted({media_type(one) for one in ENCODINGS.values()})
-LISTS = {"voices": "Voices, with their ranges", "audio/voices": "Names of voices",
-         "models": "Models", "audio/models": "Names of models"}  # fmt: skip
-SOCKET = "WebSocket"
-# Path, or method and path -> how it is called, if not by a plain request; what it does.
-ROUTES = {
-    "/v1/audio/speech": ("", "Speak a text; the reply starts with the first audio"),
-    "/v1/audio/speech/stream": (SOCKET, "Text in pieces in, audio out, with times of words"),
-    "/v1/text-to-speech/{voice}/stream-input": (SOCKET, "The same in ElevenLabs' messages"),
-    "/v1/text-to-speech/{voice}/multi-stream-input": (
-        SOCKET, "Several texts over one connection, in ElevenLabs' messages",
-    ),
-    "/v1/text-to-speech/{voice}": ("", "ElevenLabs' API: a text in, audio out"),
-    "/v1/text-to-speech/{voice}/stream": ("", "The same, streamed"),
-    "/v1/text-to-speech/{voice}/with-timestamps": ("", "The same with times of characters"),
-    "/v1/text-to-speech/{voice}/stream/with-timestamps": ("", "Both"),
-    "POST /v1/speak": ("", "Deepgram's API: a text in, audio out"),
-    "GET /v1/speak": (SOCKET, "The same for text in pieces"),
-    "/tts/bytes": ("", "Cartesia's API: a text in, audio out"),
-    "/tts/sse": ("", "The same as events"),
-    "/tts/websocket": (SOCKET, "The same for text in pieces"),
-    "/voices": ("", "Cartesia's API: the voices"),
-    "/voices/{voice}": ("", "One voice"),
-    "/dev/captioned_speech": ("", "Kokoro-FastAPI's API: audio with times of words"),
-    "POST /v1/jambonz": ("", "jambonz's custom speech: a text in, audio out"),
-    "GET /v1/jambonz": (SOCKET, "The same for text in pieces"),
-    "/v1/vapi": ("", "Vapi's custom voice: a text in, samples out"),
-    "/v1/realtime": (SOCKET, "Events of OpenAI's Realtime API, or with intent=synthesize Riva's"),
-    "/v1/realtime/synthesis_sessions": ("", "Riva's realtime API: a session's defaults"),
-    "/v1/audio/list_voices": ("", "Riva's realtime API: voices by language"),
-    **{f"/v1/{name}": ("", summary) for name, summary in LISTS.items()},
-    "/v1/models/{model}": ("", "One model"),
-    "/health": ("", "Whether the server accepts calls, in JSON"),
-    "/healthz": ("", "200 while the process works"),
-    "/readyz": ("", "200 while the server accepts calls, else 503"),
-    "/metrics": ("", "Metrics for Prometheus"),
-    "/openapi.json": ("", "This API for tools, OpenAPI 3.1"),
-    "/docs": ("", "This page"),
-    "/": ("", "The page to type into"),
-}  # fmt: skip
+SUMMARIES = {  # of what is no API
+    "/health": "Whether the server accepts calls, in JSON",
+    "/healthz": "200 while the process works",
+    "/readyz": "200 while the server accepts calls, else 503",
+    "/metrics": "Metrics for Prometheus",
+    "/openapi.json": "This API for tools, OpenAPI 3.1",
+    "/docs": "This page",
+    "/": "The page to type into",
+}
+SPEECH = "/v1/audio/speech"
 EXAMPLE = """curl http://HOST:PORT/v1/audio/speech -H 'Content-Type: application/json' \\
   -d '{"input": "Your table is booked.", "voice": "heart"}' -o speech.mp3"""
 
 
-def openapi() -> dict[str, Any]:
+def openapi(apis: Sequence[HttpApi]) -> dict[str, Any]:
     """The OpenAPI description of the HTTP API, for code generators and other tools."""
+    routes = [route for api in apis for route in api.routes]
     token: list[dict[str, list[str]]] = [{"token": []}, {}]  # or none
     audio = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in AUDIO_TYPES}
     error = {"description": "An error in OpenAI's format", "content": {JSON: {}}}
     ok = {"200": {"description": "OK", "content": {JSON: {}}}, "default": error}
     listed = {
-        f"/v1/{name}": {"get": {"summary": summary, "security": token, "responses": ok}}
-        for name, summary in LISTS.items()
+        route.path: {"get": {"summary": route.summary, "security": token, "responses": ok}}
+        for route in routes
+        if route.method == "GET" and not (route.is_socket or "{" in route.path)
     }
     speech = {
-        "summary": ROUTES["/v1/audio/speech"][1],
+        "summary": next(route.summary for route in routes if route.path == SPEECH),
         "security": token,
         "requestBody": {"required": True, "content": {JSON: {"schema": schema()}}},
         "responses": {"200": {"description": "Audio", "content": audio}, "default": error},
     }
-    probe = {"summary": "Whether the server accepts calls", "responses": ok}
+    probe = {"summary": SUMMARIES["/health"], "responses": ok}
     return {
         "openapi": "3.1.0",
         "info": {"title": "dlpo", "version": __version__},
-        "paths": {"/v1/audio/speech": {"post": speech}, **listed, "/health": {"get": probe}},
+        "paths": {SPEECH: {"post": speech}, **listed, "/health": {"get": probe}},
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }
 
 
-def reference_routes() -> list[web.RouteDef]:
+def reference_routes(apis: Sequence[HttpApi]) -> list[web.RouteDef]:
     """`/openapi.json`, and `/docs` for people: every route of the server, without scripts."""
-    described = openapi()
+    described = openapi(apis)
 
     async def document(request: web.Request) -> web.Response:
         return web.json_response(described)
 
     async def docs(request: web.Request) -> web.Response:
-        page = reference_page(request.app, f"{request.scheme}://{request.host}")
+        page = reference_page(apis, request.app[ROUTES], f"{request.scheme}://{request.host}")
         return web.Response(text=page, content_type="text/html", headers=PAGE_HEADERS)
 
     return [web.get("/openapi.json", document), web.get("/docs", docs)]
 
 
-def reference_page(app: web.Application, address: str) -> str:
+def reference_page(apis: Sequence[HttpApi], served: Sequence[tuple[str, str]], address: str) -> str:
     """HTML: the routes of a server, and the fields of its main one.
 
     Args:
+        served: methods and paths.
         address: of this server, for the example.
     """
+    routes = _routes(apis, served)
     example = escape(EXAMPLE.replace("http://HOST:PORT", address))
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -117,7 +93,7 @@ def reference_page(app: web.Application, address: str) -> str:
 server asks for a key, send <code>Authorization: Bearer KEY</code>. For tools:
 <a href="openapi.json">openapi.json</a>.</p>
 <pre class="card" tabindex="0">{example}</pre>
-<section class="card"><h2>Routes</h2>{_table(("Route", "What it does"), _routes(app))}</section>
+<section class="card"><h2>Routes</h2>{_table(("Route", "What it does"), routes)}</section>
 <section class="card"><h2>Fields of POST /v1/audio/speech</h2>
 {_table(("Field", "Value", "Meaning"), _fields())}</section>
 </main></body></html>
@@ -134,15 +110,17 @@ def _table(titles: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     )
 
 
-def _routes(app: web.Application) -> Iterator[tuple[str, ...]]:
-    """Each route that the application answers, those of the page's files left out."""
-    for route in app.router.routes():
-        path = route.resource.canonical if route.resource else ""
-        if route.method not in ("GET", "POST") or path.startswith(("/page/", "/favicon")):
-            continue
-        named = ROUTES.get(f"{route.method} {path}")
-        kind, summary = named or ROUTES.get(path, ("", ""))
-        yield f"<code>{kind or route.method} {escape(path)}</code>", escape(summary)
+def _routes(
+    apis: Sequence[HttpApi], served: Sequence[tuple[str, str]]
+) -> Iterator[tuple[str, ...]]:
+    """Each route that the server answers, those of the page's files left out."""
+    for api in apis:
+        for route in api.routes:
+            how = "WebSocket" if route.is_socket else route.method
+            yield f"<code>{how} {escape(route.path)}</code>", escape(route.summary)
+    for path, summary in SUMMARIES.items():
+        if ("GET", path) in served:
+            yield f"<code>GET {path}</code>", escape(summary)
 
 
 def _fields() -> Iterator[tuple[str, ...]]:

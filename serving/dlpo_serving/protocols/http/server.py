@@ -19,30 +19,18 @@ from aiohttp.http import HttpProcessingError
 from dlpo_serving.errors import shortened
 from dlpo_serving.operations.call_scope import REQUEST_ID, CallRecord, CallScope
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.protocols.cartesia import requests as cartesia
-from dlpo_serving.protocols.cartesia.server import cartesia_routes
-from dlpo_serving.protocols.deepgram import requests as deepgram
-from dlpo_serving.protocols.deepgram.server import deepgram_routes
-from dlpo_serving.protocols.elevenlabs import requests as elevenlabs
-from dlpo_serving.protocols.elevenlabs.server import elevenlabs_routes
-from dlpo_serving.protocols.http.catalog import catalog_routes
+from dlpo_serving.protocols.apis import HTTP_APIS
+from dlpo_serving.protocols.http.api import KEYS, ROUTES, authorization, definitions
+from dlpo_serving.protocols.http.catalog import catalog
 from dlpo_serving.protocols.http.connections import PROBES, Connections
-from dlpo_serving.protocols.http.dialects import authorization
 from dlpo_serving.protocols.http.hosts import check_host
 from dlpo_serving.protocols.http.pages import page_routes
 from dlpo_serving.protocols.http.probes import probe_answers, probe_routes
 from dlpo_serving.protocols.http.reference import reference_routes
 from dlpo_serving.protocols.http.replies import BEGUN, Begun
 from dlpo_serving.protocols.http.requests import HttpLimits
-from dlpo_serving.protocols.http.speech_route import SpeechAnswers, speech_routes
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
-from dlpo_serving.protocols.http.statuses import FIELD_NAMES, OPENAI, Names, reply_to
-from dlpo_serving.protocols.jambonz import requests as jambonz
-from dlpo_serving.protocols.jambonz.server import jambonz_routes
-from dlpo_serving.protocols.kokoro.server import kokoro_routes
-from dlpo_serving.protocols.riva_realtime.server import riva_realtime_routes
-from dlpo_serving.protocols.vapi import requests as vapi
-from dlpo_serving.protocols.vapi.server import vapi_routes
+from dlpo_serving.protocols.http.statuses import FIELD_NAMES, OPENAI, reply_to
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import address, named_port
 
@@ -55,15 +43,7 @@ EVERY_REPLY = {
 EXPOSED_HEADERS = (
     "X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After", "Server-Timing"
 )  # fmt: skip
-NAMES_AT = {
-    "/v1/text-to-speech": elevenlabs.NAMES,
-    "/tts/": cartesia.NAMES,
-    "/v1/speak": deepgram.NAMES,
-    "/v1/jambonz": jambonz.NAMES,
-    "/v1/vapi": vapi.NAMES,
-}
 CALL = web.RequestKey("call", CallRecord)
-ROUTES = web.AppKey("routes", list[tuple[str, str]])
 MAX_PATH = 100  # characters of an unknown path that are compared with ours
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -95,30 +75,23 @@ def build_app(
         limits: what a client may consume.
     """
     limits, scope = limits or HttpLimits(), scope or CallScope(metrics)
-    answers, sockets = SpeechAnswers(service, limits), SpeechSockets(service, scope, limits)
-    apis = [
-        *speech_routes(answers),
-        *sockets.routes(),
-        *elevenlabs_routes(answers, sockets),
-        *cartesia_routes(answers, sockets),
-        *deepgram_routes(answers, sockets),
-        *riva_realtime_routes(sockets),
-        *kokoro_routes(answers),
-        *jambonz_routes(answers, sockets),
-        *vapi_routes(answers),
-        *catalog_routes(service),
-    ]
+    sockets = SpeechSockets(service, limits, scope)
+    offered = (*HTTP_APIS, catalog(HTTP_APIS))
+    apis = definitions(offered, sockets)
     guarded = tuple(sorted({f"/{route.path.split('/')[1]}/" for route in apis}))
     middlewares = [_call_middleware(scope, limits.hosts, guarded)]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
+    app[KEYS] = [api.keys for api in offered if api.keys]
     app.add_routes(apis)
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app[PROBES] = probe_answers(service)
     app.add_routes(page_routes())
-    app.add_routes(reference_routes())
+    app.add_routes(reference_routes(offered))
     app[ROUTES] = routes_of(app)
     _forgive_slashes(app)
     app.on_response_prepare.append(_add_headers)
+    service.call_on_drain(sockets.opened.leave)
+    app.on_shutdown.append(lambda app: sockets.opened.close())
     if limits.origins:
         app.on_response_prepare.append(partial(_let_read, frozenset(limits.origins), guarded))
         for prefix in guarded:
@@ -150,7 +123,7 @@ def _call_middleware(scope: CallScope, hosts: Collection[str], guarded: tuple[st
             # Process boundary: every error must become one of our replies.
             except Exception as error:
                 scope.count_failure(error)
-                reply = reply_to(error, _names_for(request))
+                reply = reply_to(error, request.get(FIELD_NAMES, OPENAI))
                 if isinstance(error, web.HTTPNotFound):
                     reply = replace(reply, message=not_found(request))
                 record.code = str(reply.status)
@@ -165,12 +138,6 @@ def _call_middleware(scope: CallScope, hosts: Collection[str], guarded: tuple[st
             return response
 
     return call
-
-
-def _names_for(request: web.Request) -> Names:
-    """What the API of a request calls its fields."""
-    at_path = (names for begin, names in NAMES_AT.items() if request.path.startswith(begin))
-    return request.get(FIELD_NAMES) or next(at_path, OPENAI)
 
 
 def _is_guarded(request: web.Request, guarded: tuple[str, ...]) -> bool:

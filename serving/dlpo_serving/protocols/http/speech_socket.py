@@ -12,99 +12,47 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import count
 from urllib.parse import urlsplit
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import web
 
 from dlpo.errors import InputError
-from dlpo_serving.audio_stream import taken_within
 from dlpo_serving.errors import (
     CallRejectedError,
     FieldViolation,
     RequestError,
+    ShuttingDownError,
     StalledError,
     UnauthenticatedError,
 )
 from dlpo_serving.further_text import TextPieces
 from dlpo_serving.operations.call_scope import CallScope, current_call
+from dlpo_serving.protocols.http.api import without_keys
 from dlpo_serving.protocols.http.dialects import (
-    OPENAI_KEY,
-    RIVA_KEY,
     Cancel,
     ContextDialect,
     Dialect,
     Message,
     Piece,
-    offered_protocols,
     text_of,
 )
 from dlpo_serving.protocols.http.pacing import is_paced, paced
-from dlpo_serving.protocols.http.replies import BEGUN, REPORT_ERROR_S
-from dlpo_serving.protocols.http.requests import HttpLimits, read_call
-from dlpo_serving.protocols.http.speech_body import SpeechBody, json_object
-from dlpo_serving.protocols.http.statuses import FIELD_NAMES, BodyError, ErrorReply, reply_to
-from dlpo_serving.service import SynthesisService
-from dlpo_serving.synthesis.timing import WordTiming
+from dlpo_serving.protocols.http.replies import BEGUN
+from dlpo_serving.protocols.http.requests import read_call
+from dlpo_serving.protocols.http.socket_inbox import Inbox, counted
+from dlpo_serving.protocols.http.socket_reply import OpenSockets, SocketReply
+from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
+from dlpo_serving.protocols.http.speech_body import SpeechBody
+from dlpo_serving.protocols.http.statuses import FIELD_NAMES
 
 HEARTBEAT_S = 20.0  # between pings; a client is dropped if one goes unanswered for half as long
 IDLE_S = 300.0  # of silence in both directions, for connections with several utterances
 DEFAULT_CONTEXT = "default"  # for messages that name none
 MAX_CONTEXT_ID = 100  # characters; the rest is cut off
 MAX_CONTEXTS = 5  # open concurrently on one connection, as at ElevenLabs
-BURST, PER_S = 2_000, 500.0  # messages of a connection that are read without a pause; per second
 MAX_ERRORS = 50  # replies to invalid messages on one connection, which then ends
 MAX_KEEP_ALIVES = 10_000  # messages in a row that say nothing
-
-
-@dataclass(slots=True)
-class SocketReply:
-    """An open WebSocket connection, and what was sent on it."""
-
-    response: web.WebSocketResponse
-    dialect: Dialect
-    stall_s: float
-    rate_hz: int = 0
-    """sample rate of the audio, once it begins"""
-    sent_s: float = 0.0
-    """seconds of audio"""
-    words: list[WordTiming] = field(default_factory=list)
-    context: Message = field(default_factory=dict)
-    """added to every message"""
-
-    async def send(self, *messages: Message | bytes) -> None:
-        """Send messages one after another.
-
-        Raises:
-            StalledError: the client has stopped reading.
-        """
-        async with taken_within(self.stall_s):
-            for message in messages:
-                if isinstance(message, bytes):
-                    await self.response.send_bytes(message)
-                else:
-                    await self.response.send_json({**message, **self.context})
-
-    async def cut(self, error: ErrorReply) -> None:
-        """See `Begun`: send the error as a message, then close."""
-        code = WSCloseCode.INTERNAL_ERROR if error.status >= 500 else WSCloseCode.POLICY_VIOLATION
-        with suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(REPORT_ERROR_S):
-                for message in self.dialect.error(error):
-                    await self.response.send_json(message)
-                await self.response.close(code=code)
-
-    def heard(self, played_s: float | None) -> Message:
-        """How much was heard: the last word that had begun, and characters of text to its end."""
-        until_s = self.sent_s if played_s is None else min(played_s, self.sent_s)
-        begun = [word for word in self.words if word.start < until_s * self.rate_hz]
-        return {
-            "sent_s": round(self.sent_s, 6),
-            "played_s": round(until_s, 6),
-            "word": begun[-1].word if begun else None,
-            "characters": begun[-1].text_end if begun else 0,
-        }
 
 
 @dataclass(slots=True)
@@ -123,21 +71,15 @@ class _Context:
             assert self.task
             self.task.cancel()
         else:
-            self.pieces.put(piece)
+            self.dialect.put(self.pieces, piece)
 
 
 @dataclass(frozen=True, slots=True)
-class SpeechSockets:
-    """The WebSocket routes; see the module's docstring."""
+class SpeechSockets(SpeechAnswers):
+    """Answers requests, and converses over WebSockets; see the module's docstring."""
 
-    service: SynthesisService
     scope: CallScope
-    limits: HttpLimits
-
-    def routes(self) -> list[web.RouteDef]:
-        """The route of our own messages."""
-        own = partial(self.converse, lambda _: Dialect(self.limits.strict))
-        return [web.get("/v1/audio/speech/stream", own)]
+    opened: OpenSockets = field(default_factory=OpenSockets)
 
     async def contexts(
         self, open_dialect: Callable[[web.Request], ContextDialect], request: web.Request
@@ -147,14 +89,14 @@ class SpeechSockets:
         A rejected one ends alone; a malformed message ends the connection.
         """
         dialect = open_dialect(request)
-        socket = (await self.open(request, dialect)).response
-        inbox, keep_alives = Inbox(socket), 0
+        connection, keep_alives = await self.open(request, dialect), 0
+        inbox = connection.inbox
         begun: dict[str, _Context] = {}
 
         async def speak(context: _Context, body: SpeechBody) -> None:
             try:
                 names = context.dialect.named(context.name)
-                reply = SocketReply(socket, context.dialect, self.limits.stall_s, context=names)
+                reply = connection.another(context.dialect, **names)
                 await self.utter("context", reply, body, context.pieces)
             finally:
                 del begun[context.name]
@@ -175,9 +117,7 @@ class SpeechSockets:
                     what = f"is one more than the {MAX_CONTEXTS} that may be open; close another"
                     raise RequestError(FieldViolation("context_id", what))
                 else:
-                    context = _Context(
-                        name, open_dialect(request), TextPieces(self.limits.body_bytes)
-                    )
+                    context = _Context(name, open_dialect(request), self.service.pieces())
                     context.dialect.paced = dialect.paced
                     body, further = context.dialect.begin(message)
                     begun[name] = context
@@ -190,8 +130,8 @@ class SpeechSockets:
             reading = tasks.create_task(_read_on(inbox))
             await asyncio.gather(*(one.task for one in begun.values() if one.task))
             reading.cancel()
-        await socket.close()
-        return socket
+        await connection.response.close()
+        return connection.response
 
     async def converse(
         self, open_dialect: Callable[[web.Request], Dialect], request: web.Request
@@ -199,39 +139,36 @@ class SpeechSockets:
         """A connection with one utterance, or one after another if its client says so."""
         dialect = open_dialect(request)
         reply = await self.open(request, dialect)
-        inbox, connection = Inbox(reply.response), current_call()
+        inbox, connection = reply.inbox, current_call()
         message = await inbox.next(self.limits.body_s)
         refused = 0
         for turn in count():  # the call of the first one is the connection's
             call = ("utterance", "http", connection.peer, connection)
             try:
                 with self.scope.utterance(*call) if turn else nullcontext():
-                    await self._turn(reply.response, dialect, inbox, message)
+                    await self._turn(reply.another(), message)
             except (CallRejectedError, InputError) as error:
                 if not dialect.keep_open or isinstance(error, UnauthenticatedError | StalledError):
                     raise
                 if not turn:
                     self.scope.count_failure(error)
                 refused = counted(refused, MAX_ERRORS, "refused utterances")
-                await reply.send(*dialect.error(reply_to(error, dialect.names)))
+                await reply.refuse(error)
             if not (dialect.keep_open or inbox.unread):
                 break
             message = await _next_begin(inbox, dialect)
         await reply.response.close()
         return reply.response
 
-    async def _turn(
-        self, socket: web.WebSocketResponse, dialect: Dialect, inbox: Inbox, begin: Message
-    ) -> None:
+    async def _turn(self, reply: SocketReply, begin: Message) -> None:
         """An utterance of a conversation."""
-        body, begun_with = dialect.begin(begin)
-        reply = SocketReply(socket, dialect, self.limits.stall_s)
-        pieces = TextPieces(self.limits.body_bytes)
+        body, begun_with = reply.dialect.begin(begin)
+        pieces = self.service.pieces()
         for piece in begun_with:
-            pieces.put(piece)
+            reply.dialect.put(pieces, piece)
         async with tasks_of_connection() as tasks:
             speaking = tasks.create_task(self._speak(reply, body, pieces))
-            reading = tasks.create_task(_read(reply, inbox, pieces, speaking))
+            reading = tasks.create_task(_read(reply, pieces, speaking))
             await asyncio.wait({speaking})
             reading.cancel()
         read = None if reading.cancelled() else reading.result()
@@ -242,23 +179,28 @@ class SpeechSockets:
             await reply.send({"type": "speech.cancelled", **heard})
 
     async def open(self, request: web.Request, dialect: Dialect) -> SocketReply:
-        """Open a connection, for pages of allowed origins."""
+        """Open a connection, for pages of allowed origins, unless the server shuts down."""
+        if self.service.draining:
+            raise ShuttingDownError
         # Browsers let any page open a WebSocket: pages of other origins need `--cors-origin`.
         allowed = {"*", request.headers.get("Origin")} & set(self.limits.origins)
         if not allowed and not is_same_origin(request):
             raise web.HTTPForbidden(reason="this page's origin is not allowed; see --cors-origin")
         dialect.paced = is_paced(request)
-        offered = offered_protocols(request)
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S,
-            # A key among them must not be sent back, for proxies to log.
-            protocols=[one for one in offered if not one.startswith((OPENAI_KEY, RIVA_KEY))],
+            protocols=without_keys(request),
             max_msg_size=self.limits.body_bytes,
             compress=False,
         )
         await socket.prepare(request)
-        request[FIELD_NAMES] = dialect.names
-        request[BEGUN] = reply = SocketReply(socket, dialect, self.limits.stall_s)
+        reply = SocketReply(
+            socket, Inbox(socket), dialect, request[FIELD_NAMES], self.limits.stall_s
+        )
+        request[BEGUN] = reply
+        self.opened.add(reply)
+        if self.service.draining:  # since the handshake
+            reply.inbox.leave()
         return reply
 
     def check(self, body: SpeechBody) -> None:
@@ -277,7 +219,7 @@ class SpeechSockets:
         except UnauthenticatedError:  # its key has been deleted: nothing more is spoken here
             raise
         except (CallRejectedError, RequestError) as error:
-            await reply.send(*reply.dialect.error(reply_to(error, reply.dialect.names)))
+            await reply.refuse(error)
 
     async def _speak(self, reply: SocketReply, body: SpeechBody, pieces: TextPieces | None) -> None:
         call, warnings = read_call(body, self.service.voices, self.limits, streamed=True)
@@ -306,79 +248,6 @@ async def tasks_of_connection() -> AsyncIterator[asyncio.TaskGroup]:
             raise group.exceptions[0] from group
 
 
-class Pace:
-    """How soon a client's next message may be read: a burst at once, then so many per second."""
-
-    def __init__(self, burst: float, per_s: float, clock: Callable[[], float]) -> None:
-        self._burst = burst
-        self._per_s = per_s
-        self._clock = clock
-        self._room = burst
-        self._seen_s = clock()
-
-    def wait_s(self) -> float:
-        """Take one message; seconds to wait before it is read."""
-        now_s = self._clock()
-        grown = self._room + self._per_s * (now_s - self._seen_s)
-        self._room = min(grown, self._burst) - 1
-        self._seen_s = now_s
-        return max(-self._room, 0.0) / self._per_s
-
-
-class Inbox:
-    """The messages of a client. Everybody else's work has a turn before each of them."""
-
-    def __init__(self, socket: web.WebSocketResponse) -> None:
-        self._socket = socket
-        self.unread: Message | None = None
-        """a message that was put back"""
-        self._pace = Pace(BURST, PER_S, asyncio.get_running_loop().time)
-
-    def put_back(self, message: Message) -> None:
-        """Let the client's last message be its next one again."""
-        self.unread = message
-
-    async def next(
-        self, limit_s: float | None = None, busy: Callable[[], object] = bool
-    ) -> Message:
-        """The client's next message.
-
-        `receive` does not suspend while messages are there: without the turns, those of one
-        client would be read for seconds on end.
-
-        Raises:
-            BodyError: it is not a JSON object.
-            ConnectionResetError: the client has left, or its message was too large.
-            StalledError: none came within `limit_s` seconds, and the server was not `busy` then.
-        """
-        if (unread := self.unread) is not None:
-            self.unread = None
-            return unread
-        await asyncio.sleep(self._pace.wait_s())
-        while True:
-            try:
-                async with asyncio.timeout(limit_s):
-                    message = await self._socket.receive()
-                    break
-            except TimeoutError as error:
-                if not busy():
-                    what = f"no message came within {limit_s:g} s; begin at once"
-                    raise StalledError(what) from error
-        match message.type:
-            case WSMsgType.TEXT:
-                return json_object(message.data.encode("utf-8", "surrogatepass"), "message")
-            case WSMsgType.BINARY:
-                raise BodyError("a message is binary; expected a JSON object as text", 400)
-        raise ConnectionResetError
-
-
-def counted(before: int, most: int, what: str) -> int:
-    """One more than `before`; raises StalledError, which ends the connection, beyond `most`."""
-    if before >= most:
-        raise StalledError(f"more than {most} {what} came; connect again, and send fewer")
-    return before + 1
-
-
 async def _read_on(inbox: Inbox) -> None:
     """Discard messages: aiohttp answers pings and sees a disconnect only while receiving."""
     while True:
@@ -386,19 +255,19 @@ async def _read_on(inbox: Inbox) -> None:
 
 
 async def _read(
-    reply: SocketReply, inbox: Inbox, pieces: TextPieces, speaking: asyncio.Task[None]
+    reply: SocketReply, pieces: TextPieces, speaking: asyncio.Task[None]
 ) -> Cancel | None:
     """Pass on text until the client cancels, which cancels `speaking`, or begins again."""
     while True:
-        message = await inbox.next()
+        message = await reply.inbox.next()
         if pieces.ended and message.get("type") == "begin":
-            inbox.put_back(message)
+            reply.inbox.put_back(message)
             return None
         for piece in reply.dialect.pieces(message):
             if isinstance(piece, Cancel):
                 speaking.cancel()
                 return piece
-            pieces.put(piece)
+            reply.dialect.put(pieces, piece)
 
 
 async def _next_begin(inbox: Inbox, dialect: Dialect) -> Message:

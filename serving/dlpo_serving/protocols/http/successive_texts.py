@@ -12,17 +12,17 @@ from aiohttp import web
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.further_text import TextPieces
 from dlpo_serving.protocols.http.dialects import Dialect
+from dlpo_serving.protocols.http.socket_inbox import counted
+from dlpo_serving.protocols.http.socket_reply import SocketReply
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.speech_socket import (
     MAX_KEEP_ALIVES,
-    Inbox,
-    SocketReply,
     SpeechSockets,
-    counted,
     tasks_of_connection,
 )
 
 MOST_WAITING = 20  # texts that are not spoken yet
+MOST_TEXTS = 4  # of full length that they may have together
 
 
 class SuccessiveTexts:
@@ -46,7 +46,7 @@ class SuccessiveTexts:
         """how texts that begin from now on are spoken; their own text is empty"""
         self.reply = reply
         """the connection"""
-        self.inbox = Inbox(reply.response)
+        self.inbox = reply.inbox
         self._sockets = sockets
         self._tasks = tasks
         self._method = method
@@ -78,16 +78,23 @@ class SuccessiveTexts:
         """Append to the open text, which begins with it if there is none.
 
         Raises:
-            RequestError: too many texts wait, or this one is too long.
+            RequestError: too many texts wait, or too much text.
         """
         self._without_text = 0
+        service = self._sockets.service
+        waiting = sum(pieces.characters for _, pieces in self._waiting)
+        if waiting >= (most := MOST_TEXTS * service.max_characters):
+            what = (
+                f"is more text after the {most} characters that may wait; send it after {self._end}"
+            )
+            raise RequestError(FieldViolation("text", what))
         if self._open is None:
             if len(self._waiting) >= MOST_WAITING:
                 what = (
                     f"is one more than the {MOST_WAITING} that may wait; send it after {self._end}"
                 )
                 raise RequestError(FieldViolation("text", what))
-            self._open = TextPieces(self._sockets.limits.body_bytes)
+            self._open = service.pieces()
             self._waiting.append((self.body, self._open))
             if not self.is_speaking():
                 self._speaking = self._tasks.create_task(self._speak())

@@ -13,7 +13,7 @@ from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.errors import FieldViolation, RequestError, wrong_value
 from dlpo_serving.protocols.http.dialects import Dialect, Message
 from dlpo_serving.protocols.http.speech_body import MODELS, SpeechBody
-from dlpo_serving.protocols.http.statuses import OPENAI, BodyError, ErrorReply, UnknownModelError
+from dlpo_serving.protocols.http.statuses import BodyError, ErrorReply, UnknownModelError
 from dlpo_serving.protocols.openai_realtime.requests import (
     USUAL_OUTPUT,
     paragraphs,
@@ -36,8 +36,6 @@ class RealtimeDialect(Dialect):
 
     Reference: https://platform.openai.com/docs/api-reference/realtime-server-events
     """
-
-    names = OPENAI
 
     def __init__(self, request: web.Request, limit: int) -> None:
         self._model = request.query.get("model", MODELS[0])

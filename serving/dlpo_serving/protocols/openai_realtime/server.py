@@ -1,4 +1,4 @@
-"""The WebSocket of OpenAI's Realtime API; `riva_realtime` has its route, which both share."""
+"""The WebSocket of OpenAI's Realtime API."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import asyncio
 
 from aiohttp import web
 
-from dlpo_serving.errors import CallRejectedError, RequestError
+from dlpo_serving.errors import (
+    CallRejectedError,
+    RequestError,
+    ShuttingDownError,
+    StalledError,
+)
+from dlpo_serving.protocols.api import KeyPlaces
+from dlpo_serving.protocols.http.api import HttpApi, socket
 from dlpo_serving.protocols.http.dialects import Message
+from dlpo_serving.protocols.http.socket_inbox import counted
+from dlpo_serving.protocols.http.socket_reply import SocketReply
 from dlpo_serving.protocols.http.speech_socket import (
     IDLE_S,
     MAX_ERRORS,
-    Inbox,
-    SocketReply,
     SpeechSockets,
-    counted,
     tasks_of_connection,
 )
 from dlpo_serving.protocols.http.statuses import BodyError, reply_to
@@ -22,22 +28,24 @@ from dlpo_serving.protocols.openai_realtime.replies import RealtimeDialect
 from dlpo_serving.protocols.openai_realtime.requests import read_output
 
 
-async def openai_realtime(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:
+async def _realtime(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:
     """One response after another; an invalid message only gets an error in reply."""
-    dialect = RealtimeDialect(request, sockets.limits.body_bytes)
+    dialect = RealtimeDialect(request, sockets.service.max_characters)
     reply = await sockets.open(request, dialect)
     await reply.send(dialect.session("created"))
-    inbox, errors = Inbox(reply.response), 0
+    errors = 0
     async with tasks_of_connection() as tasks:
         responses = _Responses(sockets, reply, dialect, tasks)
         while True:
             message: Message = {}
             try:
-                message = await inbox.next(IDLE_S, lambda: dialect.speaking)
+                message = await reply.inbox.next(IDLE_S, lambda: dialect.speaking)
                 await responses.take(message)
+            except (ShuttingDownError, StalledError):
+                raise
             except (BodyError, CallRejectedError, RequestError) as error:
                 errors = counted(errors, MAX_ERRORS, "invalid messages")
-                await reply.send(*dialect.error(reply_to(error, dialect.names), message))
+                await reply.send(*dialect.error(reply_to(error, reply.names), message))
     await reply.response.close()
     return reply.response
 
@@ -82,8 +90,8 @@ class _Responses:
             await asyncio.wait({self._task})  # sends its last messages
         body, created = self._dialect.respond(message)
         await self._reply.send(created)
-        spoken = SocketReply(self._reply.response, self._dialect, self._sockets.limits.stall_s)
-        self._task = self._tasks.create_task(self._sockets.utter("response", spoken, body))
+        speaking = self._sockets.utter("response", self._reply.another(), body)
+        self._task = self._tasks.create_task(speaking)
 
     async def _cancel(self, task: asyncio.Task[None]) -> None:
         task.cancel()
@@ -91,3 +99,15 @@ class _Responses:
         if self._dialect.speaking:
             ended = self._dialect.ended("cancelled", reason="client_cancelled")
             await self._reply.send(*ended)
+
+
+API = HttpApi(
+    name="OpenAI Realtime",
+    page="howto/openai-realtime.md",
+    uses="applications that use it already",
+    pieces="no: items",
+    interruption="`response.cancel`",
+    times="transcript",
+    keys=KeyPlaces(subprotocol="openai-insecure-api-key."),
+    routes=[socket("/v1/realtime", _realtime, "Events of OpenAI's Realtime API")],
+)

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from dlpo_serving.errors import UnknownVoiceError
+from dlpo_serving.protocols.api import GrpcApi
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2
 from dlpo_serving.protocols.riva.replies import RivaReplyWriter, send_warnings, voice_config
-from dlpo_serving.protocols.riva.requests import Request, read_call, read_further_texts
+from dlpo_serving.protocols.riva.requests import (
+    Request,
+    field_path,
+    read_call,
+    read_further_texts,
+)
 from dlpo_serving.request import SynthesisCall
 from dlpo_serving.rpc.statuses import Context
 from dlpo_serving.service import SynthesisService, check_unary
@@ -62,3 +68,16 @@ class RivaServicer:
     def _call(self, request: Request, context: Context, streamed: bool) -> SynthesisCall:
         voices = [one.voice for one in self._service.voices]
         return read_call(request, voices, context.time_remaining(), streamed)
+
+
+API = GrpcApi(
+    name="NVIDIA Riva",
+    page="riva.md",
+    uses="its clients; LiveKit, Pipecat",
+    pieces="yes",
+    interruption="cancel the call",
+    times="words",
+    service=RIVA_SERVICE,
+    servicer=RivaServicer,
+    field_path=field_path,
+)

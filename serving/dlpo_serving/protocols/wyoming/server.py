@@ -21,7 +21,7 @@ from wyoming.ping import Pong
 from wyoming.tts import SynthesizeStopped
 
 from dlpo_serving.audio_stream import taken_within
-from dlpo_serving.errors import INTERNAL, public_message, status_of
+from dlpo_serving.errors import INTERNAL, ShuttingDownError, public_message, status_of
 from dlpo_serving.further_text import TextPieces
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.protocols.wyoming.replies import audio_events, end_event, info_event
@@ -57,7 +57,11 @@ async def listening(
         InputError: the address can't be bound.
     """
     loop = asyncio.get_running_loop()
-    connections: set[asyncio.Task[None]] = set()
+    connections: dict[asyncio.Task[None], Conversation] = {}
+
+    def leave() -> None:
+        for task, client in connections.items():
+            client.leave(task)
 
     def connected(reader: StreamReader, writer: StreamWriter) -> None:
         if len(connections) >= MAX_CONNECTIONS:
@@ -65,14 +69,15 @@ async def listening(
             return
         client = Conversation(service, scope, stall_s, reader, writer)
         task = loop.create_task(client.run())
-        connections.add(task)
-        task.add_done_callback(connections.discard)
+        connections[task] = client
+        task.add_done_callback(connections.pop)
 
     def protocol() -> StreamReaderProtocol:
         return StreamReaderProtocol(BoundedReader(limit=MAX_EVENT_BYTES), connected)
 
     with named_port(address(host, port), "Wyoming", "--wyoming-port"):
         server = await loop.create_server(protocol, host, port)
+    service.call_on_drain(leave)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -105,8 +110,31 @@ class Conversation:
     pieces: TextPieces | None = None
     """of a text that arrives in pieces, until its end"""
 
+    def leave(self, task: asyncio.Task[None]) -> None:
+        """End the connection, which `task` serves, as soon as nothing is spoken on it."""
+        if self.speaking and not self.speaking.done():
+            self.speaking.add_done_callback(lambda _: task.cancel())
+        else:
+            task.cancel()
+
     async def run(self) -> None:
-        """Answer events until the client leaves or makes an error, which is reported to it."""
+        """Answer events until the client leaves or makes an error, or the server shuts down.
+
+        Either is reported to it.
+        """
+        try:
+            await self._converse()
+        except asyncio.CancelledError:
+            await self._end_with(ShuttingDownError())
+        finally:
+            self.writer.close()
+            try:
+                async with asyncio.timeout(FLUSH_S):
+                    await self.writer.wait_closed()
+            except OSError:
+                self.writer.transport.abort()
+
+    async def _converse(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 while event := await self._next():
@@ -119,17 +147,13 @@ class Conversation:
             error = group.exceptions[0]
             if status_of(error) is INTERNAL:
                 _log.error("internal error", exc_info=error)
-            last_words = Error(public_message(error), status_of(error).reason).event()
-            with suppress(Exception):
-                async with asyncio.timeout(FLUSH_S):
-                    await async_write_event(last_words, self.writer)
-        finally:
-            self.writer.close()
-            try:
-                async with asyncio.timeout(FLUSH_S):
-                    await self.writer.wait_closed()
-            except OSError:
-                self.writer.transport.abort()
+            await self._end_with(error)
+
+    async def _end_with(self, error: Exception) -> None:
+        last_words = Error(public_message(error), status_of(error).reason).event()
+        with suppress(Exception):
+            async with asyncio.timeout(FLUSH_S):
+                await async_write_event(last_words, self.writer)
 
     async def _next(self) -> Event | None:
         """The next event; None if the client left, stayed silent or sent something malformed."""
@@ -170,7 +194,7 @@ class Conversation:
             await self.speaking
         call = read_call(event)
         if event.type == "synthesize-start":
-            self.pieces = TextPieces(MAX_EVENT_BYTES)
+            self.pieces = self.service.pieces()
         self.speaking = tasks.create_task(self._speak(event.type, call, self.pieces))
 
     async def _speak(self, method: str, call: SynthesisCall, pieces: TextPieces | None) -> None:

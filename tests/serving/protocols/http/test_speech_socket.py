@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import numpy as np
 import pytest
 
 from dlpo_serving.protocols.http import speech_socket
@@ -23,9 +22,6 @@ from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer, u
 from tests.serving.protocols.http.sockets import connected, send
 
 OWN = "/v1/audio/speech/stream"
-ELEVENLABS = "/v1/text-to-speech/any/stream-input"
-
-
 CONTEXTS = "/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/multi-stream-input?output_format=pcm_24000"
 BEGIN = {"type": "begin", "seed": 3}
 Events = list[dict[str, Any]]
@@ -178,7 +174,6 @@ async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
         ([{**BEGIN, "audio": "mp3"}], "audio", "expected binary or base64"),
         ([{**BEGIN, "keep_open": 1}], "keep_open", "true or false"),
         ([{**BEGIN, "speed": 9}], "speed", "expected 0.25 to 4"),
-        ([{**BEGIN, "voice": "nobody"}], "voice", "nobody"),
         (["{"], None, "not JSON"),
         (["[]"], None, "expected a JSON object"),
         ([b""], None, "expected a JSON object"),
@@ -196,14 +191,6 @@ def test_a_wrong_message_is_named_and_ends_the_connection(
     assert message in last["error"]["message"]
 
 
-def test_pieces_that_cost_nothing_to_send_are_counted(
-    open_http_server: Callable[..., RunningServer],
-) -> None:
-    server = open_http_server(fake_voice(), HttpLimits(body_bytes=50))
-    *_, last = converse(server, BEGIN, *[{"type": "flush"}] * 51)[0]
-    assert "more than 50 characters" in last["error"]["message"]
-
-
 async def test_a_client_that_leaves_gives_its_place_back(server: RunningServer) -> None:
     async with connected(server, OWN) as socket:
         await send(socket, BEGIN)
@@ -212,46 +199,18 @@ async def test_a_client_that_leaves_gives_its_place_back(server: RunningServer) 
     server.call(asyncio.wait_for(server.service._idle.wait(), WAIT_S))
 
 
-def test_keys_and_origins_are_checked(
+def test_origins_are_checked(
     open_http_server: Callable[..., RunningServer],
 ) -> None:
     app, known = "https://app.example", {"Authorization": "Bearer secret"}
     server = open_http_server(fake_voice(), HttpLimits(origins=(app,)), authorize=us_alone)
-    offered = "Sec-WebSocket-Protocol"
-    wrong = ({}, {"Authorization": "Bearer other"}, {"xi-api-key": "other"}, {offered: "realtime"})
-    strange = ({**known, "Origin": origin} for origin in ("https://evil.example", "http://["))
-    for headers, status in [*((one, 401) for one in wrong), *((one, 403) for one in strange)]:
+    for origin in ("https://evil.example", "http://["):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            converse(server, BEGIN, **headers)
-        assert refused.value.status == status
+            converse(server, BEGIN, **known, Origin=origin)
+        assert refused.value.status == 403
     ours = ({**known, "Origin": origin} for origin in (app, server.url))
-    key = {offered: "openai-insecure-api-key.secret"}
-    for headers in (known, {"xi-api-key": "secret"}, key, *ours):
+    for headers in ({"xi-api-key": "secret"}, *ours):  # a key of any API opens each
         assert converse(server, BEGIN, *pieces(), **headers)[0][-1]["type"] == "speech.done"
-
-
-def test_elevenlabs_messages_speak_the_same(server: RunningServer, client: Client) -> None:
-    whole = client.speak(server, voice="", response_format="pcm").read()
-    parts = [TEXT[i : i + 9] for i in range(0, len(TEXT), 9)]
-    name = server.service.voices[0].voice
-    messages, _ = converse(
-        server,
-        {"text": " ", "voice_settings": {"stability": 0.5}, "xi_api_key": "none"},
-        *({"text": part, "try_trigger_generation": True} for part in parts),
-        {"text": ""},
-        path=f"/v1/text-to-speech/{name}/stream-input?output_format=pcm_24000&model_id=any",
-    )
-    *chunks, last = messages
-    assert last["isFinal"] is True
-    assert b"".join(base64.b64decode(chunk["audio"]) for chunk in chunks) == whole
-    aligned = next(chunk["alignment"] for chunk in chunks if chunk["alignment"])
-    assert aligned["chars"][0] == "N"
-    assert np.all(np.diff(aligned["charStartTimesMs"]) >= 0)
-    assert len(aligned["charDurationsMs"]) == len(aligned["chars"])
-    for wrong in ("gsm_1", "pcm_" + "1" * 5000, "pcm_"):
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            converse(server, path=f"{ELEVENLABS}?output_format={wrong}")
-        assert refused.value.status == 400
 
 
 def test_contexts_of_one_connection_are_spoken_each_for_itself(

@@ -1,18 +1,15 @@
-"""jambonz's WebSocket and Vapi's custom voice: the voice's samples, keys, refusals."""
+"""What jambonz's WebSocket and Vapi's custom voice have of their own."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.callers import WAIT_S, fake_voice
-from tests.serving.conftest import GatedEngine
-from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer, us_alone
+from tests.callers import WAIT_S
+from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer
 from tests.serving.protocols.http.sockets import connected, send
 from tests.serving.spoken_by import converse
 
@@ -51,31 +48,15 @@ async def test_jambonz_hears_text_in_pieces(server: RunningServer, client: Clien
         assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
 
 
-async def test_jambonz_interrupts(
-    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine, client: Client
-) -> None:
-    server = gated_server()
-    async with connected(server, JAMBONZ, autoping=False) as socket:
-        await socket.receive_json()
-        await send(socket, streamed("First words. " * 40), FLUSH)
-        await asyncio.to_thread(gated_engine.waiting.acquire, timeout=WAIT_S)
-        await send(socket, {"type": "clear"})
-        await socket.ping()  # answered once the message before it has been read
-        assert (await socket.receive()).type is aiohttp.WSMsgType.PONG
-        await send(socket, streamed(TEXT), FLUSH)
-        gated_engine.free()
-        whole = client.speak(server, sample_rate=8_000).read()
-        assert await audio_of(socket, len(whole)) == whole
-
-
 @pytest.mark.parametrize(
-    ("query", "status"), [("voice=zoe", 404), ("language=de_DE", 400), ("sampleRate=x", 400)]
+    ("path", "status"),
+    [("jambonz?language=de_DE", 400), ("jambonz?sampleRate=x", 400), ("speak?model=zoe", 404)],
 )
-async def test_jambonz_is_refused_before_the_handshake(
-    server: RunningServer, query: str, status: int
+async def test_a_call_is_refused_before_the_handshake(
+    server: RunningServer, path: str, status: int
 ) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await converse(f"{server.url}/v1/jambonz?{query}", until=bool)
+        await converse(f"{server.url}/v1/{path}", until=bool)
     assert refused.value.status == status
 
 
@@ -118,13 +99,3 @@ def test_errors_to_vapi_say_what_is_expected(
 ) -> None:
     reply = client.post(server, voice_request(**fields), path="/v1/vapi")
     assert message in json.loads(reply.read())["error"]["message"]
-
-
-def test_keys_come_as_telephony_sends_them(
-    open_http_server: Callable[..., RunningServer], client: Client
-) -> None:
-    server = open_http_server(fake_voice(), authorize=us_alone)
-    for headers, status in (({}, 401), ({"x-vapi-secret": "secret"}, 200)):
-        assert client.post(server, voice_request(), headers, "/v1/vapi").status == status
-    for headers, status in (({}, 401), ({"Authorization": "Bearer secret"}, 200)):
-        assert client.post(server, {"text": "Hi."}, headers, "/v1/jambonz").status == status

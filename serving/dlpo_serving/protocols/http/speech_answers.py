@@ -1,4 +1,4 @@
-"""Speech over HTTP, at /v1/audio/speech and for other APIs.
+"""Speech as the reply to an HTTP request, for every API.
 
 The reply starts with the first audio, so errors before it have a status. After it, an error can
 only cut the reply short; deliveries that can report its cause do so.
@@ -10,20 +10,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from aiohttp import web
 
 from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import DeadlineError, RequestError
-from dlpo_serving.protocols.http.replies import OpenDelivery, open_delivery, send_audio
+from dlpo_serving.protocols.http.replies import OpenDelivery, send_audio
 from dlpo_serving.protocols.http.requests import HttpLimits, read_body, read_call
-from dlpo_serving.protocols.http.speech_body import (
-    ENCODINGS,
-    SpeechBody,
-    json_object,
-    read_speech_fields,
-)
+from dlpo_serving.protocols.http.speech_body import ENCODINGS, SpeechBody, json_object
 from dlpo_serving.service import SynthesisService
 
 # Characters of a text that is sent whole, so that its header has the length. WAV of more than 12 s
@@ -38,6 +34,16 @@ class SpeechAnswers:
     service: SynthesisService
     limits: HttpLimits
 
+    async def body_of(self, request: web.Request, most_bytes: int | None = None) -> dict[str, Any]:
+        """The JSON object that a request has as its body, of `most_bytes` if others are too few.
+
+        Raises:
+            BodyError: it is none, or comes too slowly.
+        """
+        if most_bytes:
+            request = request.clone(client_max_size=most_bytes)
+        return json_object(await read_body(request, self.limits))
+
     async def answer(
         self, request: web.Request, body: SpeechBody, open: OpenDelivery, whole: bool = False
     ) -> web.StreamResponse:
@@ -51,17 +57,6 @@ class SpeechAnswers:
             reply = await send_audio(request, delivery, self.limits, warnings, whole)
         await reply.write(reply.delivery.end(speech), last=True)  # the slot is already free
         return reply.response
-
-
-def speech_routes(answers: SpeechAnswers) -> list[web.RouteDef]:
-    """OpenAI's speech route."""
-
-    async def speech(request: web.Request) -> web.StreamResponse:
-        fields = json_object(await read_body(request, answers.limits))
-        body = read_speech_fields(fields, answers.limits.strict)
-        return await answers.answer(request, body, open_delivery, is_short_file(body))
-
-    return [web.post("/v1/audio/speech", speech)]
 
 
 def is_short_file(body: SpeechBody) -> bool:

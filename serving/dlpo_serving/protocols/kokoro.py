@@ -1,21 +1,20 @@
-"""Kokoro-FastAPI's `/dev/captioned_speech`, and the answer to its `/v1/audio/voices/combine`."""
+"""Kokoro-FastAPI's captioned speech and lists, and the answer to its route that mixes voices."""
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
 from dataclasses import replace
-from functools import partial
 
 from aiohttp import web
 
 from dlpo_serving.alignment import Timed, TimedWords
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.formats import media_type
+from dlpo_serving.protocols.http.api import HttpApi, get, post
 from dlpo_serving.protocols.http.replies import Delivery
-from dlpo_serving.protocols.http.requests import read_body
-from dlpo_serving.protocols.http.speech_body import SpeechBody, json_object, read_speech_fields
-from dlpo_serving.protocols.http.speech_route import SpeechAnswers
+from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
+from dlpo_serving.protocols.http.speech_body import MODELS, SpeechBody, read_speech_fields
 from dlpo_serving.protocols.http.statuses import BodyError, ErrorReply
 
 # Of their requests, with no effect here.
@@ -74,16 +73,8 @@ class CaptionedObject(Captions):
         return b""
 
 
-def kokoro_routes(answers: SpeechAnswers) -> list[web.RouteDef]:
-    """Captioned speech; voices are mixed by their names."""
-    return [
-        web.post("/dev/captioned_speech", partial(_captioned, answers)),
-        web.post("/v1/audio/voices/combine", _combine),
-    ]
-
-
 async def _captioned(answers: SpeechAnswers, request: web.Request) -> web.StreamResponse:
-    fields = json_object(await read_body(request, answers.limits))
+    fields = await answers.body_of(request)
     known = {name: value for name, value in fields.items() if name not in UNREAD}
     body = read_speech_fields(known, answers.limits.strict)
     whole = fields.get("stream", True) is False
@@ -91,6 +82,26 @@ async def _captioned(answers: SpeechAnswers, request: web.Request) -> web.Stream
     return await answers.answer(request, plain, CaptionedObject if whole else Captions, whole)
 
 
-async def _combine(request: web.Request) -> web.Response:
+async def _combine(answers: SpeechAnswers, request: web.Request) -> web.Response:
     what = "mixes are not stored here; give the mix as the voice, as in af_heart(2)+af_nova(1)"
     raise BodyError(what, 400, "voice_mix_is_a_name")
+
+
+async def _names(answers: SpeechAnswers, request: web.Request) -> web.Response:
+    kind = request.path.strip("/").rpartition("/")[2]
+    found = MODELS if kind == "models" else [one.voice for one in answers.service.voices]
+    return web.json_response({kind: [{"id": name, "name": name} for name in found]})
+
+
+API = HttpApi(
+    name="Kokoro-FastAPI",
+    page="http.md#cartesia-deepgram-kokoro-fastapi-jambonz-vapi",
+    uses="what calls it already",
+    times="words",
+    routes=[
+        post("/dev/captioned_speech", _captioned, "Kokoro-FastAPI's: audio and times of words"),
+        post("/v1/audio/voices/combine", _combine, "How to mix voices"),
+        get("/v1/audio/voices", _names, "Names of voices"),
+        get("/v1/audio/models", _names, "Names of models"),
+    ],
+)

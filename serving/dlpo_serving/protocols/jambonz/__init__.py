@@ -1,1 +1,0 @@
-"""jambonz's custom speech vendor: `/v1/jambonz` over HTTP and as a WebSocket."""

@@ -1,0 +1,265 @@
+"""What every API promises, by each way that its clients have: see `callers`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from math import inf
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import aiohttp
+import pytest
+
+from dlpo.audio import to_pcm16
+from dlpo_serving.operations.keys import new_key
+from dlpo_serving.protocols.apis import APIS
+from dlpo_serving.request import SpeechRequest
+from scripts import api_table
+from tests.callers import WAIT_S, fake_voice
+from tests.serving.conftest import GatedEngine, RunningServer, running_server
+from tests.serving.protocols.callers import CONVERSING, WAYS, Heard, url_of
+
+TEXT = "Noise becomes speech. Is it not strange?"
+LONG = "First words. " * 40
+TOO_LONG = "Hello there. " * 200  # for the 2,000 characters of the servers of tests
+SOON_S = 20.0  # in which a freed place must be seen
+each_way = pytest.mark.parametrize("way", WAYS)
+each_conversation = pytest.mark.parametrize("way", CONVERSING)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RunningServer]:
+    """A server of all APIs, for tests that leave it as it was."""
+    with running_server(http_port=0, wyoming_port=0, max_streams=4) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, str]]:
+    """A server that asks for a key, and the key."""
+    file: Path = tmp_path_factory.mktemp("keys") / "keys.toml"
+    key = new_key(file, "alice")
+    with running_server(http_port=0, keys_file=file) as server:
+        yield server, key
+
+
+async def reference(server: RunningServer, encoding: str = "pcm") -> bytes:
+    """The text as OpenAI's route speaks it, by a client of its own."""
+    asked: dict[str, Any] = {"input": TEXT, "response_format": encoding}
+    if encoding == "pcm":
+        asked["sample_rate"] = 22_050
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url_of(server, "/v1/audio/speech"), json=asked) as reply,
+    ):
+        return await reply.read()
+
+
+def enough(way: str, audio: bytes) -> float:
+    """How much audio to wait for, where nothing says that it has ended."""
+    return len(audio) if "jambonz" in way else inf
+
+
+def letters(text: str) -> str:
+    return "".join(filter(str.isalpha, text.lower()))
+
+
+def test_each_api_has_a_row_here_and_in_the_docs() -> None:
+    assert {way.api.name for way in WAYS.values()} == {api.name for api in APIS}
+    timed = {way.api.name for way in WAYS.values() if way.times}
+    assert timed == {api.name for api in APIS if api.times != "none"}
+    page = api_table.PAGE.read_text("utf-8")
+    assert api_table.page(page) == page, "run python scripts/api_table.py"
+
+
+@each_way
+async def test_the_text_sounds_the_same_and_has_its_times(way: str, shared: RunningServer) -> None:
+    caller, whole = WAYS[way], await reference(shared, WAYS[way].encoding)
+    if caller.encoding == "pcm":
+        assert whole == to_pcm16(fake_voice().speak(SpeechRequest(TEXT))).tobytes()
+    heard = await caller.speak(shared, TEXT, length=enough(way, whole))
+    assert (heard.error, heard.audio == whole) == ("", True)
+    if caller.times:
+        assert letters("".join(heard.words)) == letters(TEXT)
+
+
+@each_way
+async def test_a_wrong_voice_is_named_with_the_right_ones(way: str, shared: RunningServer) -> None:
+    error = (await WAYS[way].speak(shared, "Hi.", voice="nobody")).error
+    assert "nobody" in error
+    assert "this server has fake" in error
+
+
+@each_way
+async def test_a_text_that_is_too_long_is_refused(way: str, shared: RunningServer) -> None:
+    error = (await WAYS[way].speak(shared, TOO_LONG)).error
+    assert "2000" in error
+    assert "characters" in error
+
+
+@each_way
+async def test_a_key_comes_as_clients_of_the_api_send_it(
+    way: str, guarded: tuple[RunningServer, str]
+) -> None:
+    (server, key), caller = guarded, WAYS[way]
+    if caller.api.keys is None:
+        pytest.skip("it has no keys, and its port can't be opened where there are any")
+    places = [{"Authorization": "Bearer KEY"}, *({name: "KEY"} for name in caller.api.keys.headers)]
+    if scheme := caller.api.keys.scheme:
+        places.append({"Authorization": f"{scheme} KEY"})
+    if prefix := caller.api.keys.subprotocol:
+        places.append({"Sec-WebSocket-Protocol": f"realtime, {prefix}KEY"})
+    assert (await caller.speak(server, TEXT)).audio == b""
+    for place in places:
+        for given, fits in ((key, True), (f"{key[:-1]}!", False), ("", False)):
+            headers = {name: value.replace("KEY", given) for name, value in place.items()}
+            heard = await caller.speak(server, TEXT, headers=headers, length=1)
+            assert (len(heard.audio) > 0, heard.error == "") == (fits, fits), headers
+
+
+def streams(server: RunningServer) -> float:
+    """How many calls have a place."""
+    with urlopen(url_of(server, "/metrics"), timeout=WAIT_S) as page:
+        lines = page.read().decode().splitlines()
+    return next(float(one.split()[1]) for one in lines if one.startswith("dlpo_streams_active "))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SOON_S):
+        while not await asyncio.to_thread(condition):
+            await asyncio.sleep(0.01)
+
+
+async def at_the_gate(engine: GatedEngine) -> None:
+    assert await asyncio.to_thread(engine.waiting.acquire, timeout=WAIT_S)
+
+
+@each_way
+async def test_a_cancelled_text_frees_its_place(
+    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+) -> None:
+    server, caller = gated_server(http_port=0, wyoming_port=0), WAYS[way]
+
+    async def freed_by(cancel: Callable[[], Any]) -> None:
+        await at_the_gate(gated_engine)
+        assert await asyncio.to_thread(streams, server) == 1
+        if asyncio.iscoroutine(waiting := cancel()):
+            await waiting
+        await until(lambda: streams(server) == 0)
+        gated_engine.free()
+
+    if getattr(caller, "interrupt", ()):  # it says so, and goes on
+        async with connected(way, server) as connection:
+            await connection.speak(LONG)
+            await freed_by(connection.cancel)
+            await connection.speak(TEXT)
+            whole = to_pcm16(fake_voice().speak(SpeechRequest(TEXT))).tobytes()
+            while not (heard := await connection.hear(enough(way, whole))).audio:
+                assert not heard.error
+            assert heard.audio == whole
+    else:
+        speaking = asyncio.create_task(caller.speak(server, LONG))
+        await freed_by(speaking.cancel)
+
+
+def connected(way: str, server: RunningServer) -> Any:
+    caller: Any = WAYS[way]
+    return caller.connected(server)
+
+
+class Busy:
+    """A caller whose text is at the gate of a server that is being stopped."""
+
+    def __init__(self, server: RunningServer, engine: GatedEngine) -> None:
+        self.server = server
+        self.engine = engine
+
+    async def begin(self) -> asyncio.Task[Heard]:
+        speaking = asyncio.create_task(WAYS["gRPC"].speak(self.server, TEXT))
+        await at_the_gate(self.engine)
+        return speaking
+
+    async def stop(self) -> None:
+        """Begin to shut down."""
+        self.server.stop()
+        health = url_of(self.server, "/health")
+        async with aiohttp.ClientSession() as session:
+            for _ in count():
+                async with session.get(health) as reply:
+                    if reply.status == 503:
+                        return
+
+
+@each_way
+async def test_new_texts_are_refused_while_the_last_are_spoken(
+    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+) -> None:
+    server = gated_server(http_port=0, wyoming_port=0)
+    busy = Busy(server, gated_engine)
+    speaking = await busy.begin()
+    await busy.stop()
+    error = (await WAYS[way].speak(server, "Hi.")).error
+    assert "shutting down" in error
+    gated_engine.free()
+    assert (await speaking).audio
+
+
+@each_conversation
+async def test_idle_connections_hear_goodbye_at_once(
+    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+) -> None:
+    server = gated_server(http_port=0, wyoming_port=0)
+    busy = Busy(server, gated_engine)
+    async with connected(way, server) as connection:
+        speaking = await busy.begin()
+        await busy.stop()
+        await says_goodbye(connection)
+    assert not speaking.done()
+    gated_engine.free()
+    assert (await speaking).audio
+
+
+async def says_goodbye(connection: Any) -> None:
+    """The API's own error, then the code 1001."""
+    last = await connection.hear()
+    while not last.error:
+        assert last.closed is None
+        last = await connection.hear()
+    assert "shutting down" in last.error
+    ended = await connection.hear()
+    assert (ended.audio, ended.error) == (b"", "")
+    if hasattr(connection, "socket"):
+        assert ended.closed == aiohttp.WSCloseCode.GOING_AWAY
+
+
+@each_conversation
+async def test_a_text_is_spoken_to_its_end_then_goodbye(
+    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+) -> None:
+    server = gated_server(http_port=0, wyoming_port=0)
+    async with connected(way, server) as connection:
+        await connection.speak(TEXT)
+        await at_the_gate(gated_engine)
+        await Busy(server, gated_engine).stop()
+        whole = to_pcm16(fake_voice().speak(SpeechRequest(TEXT))).tobytes()
+        gated_engine.free()
+        assert (await connection.hear(enough(way, whole))).audio == whole
+        if "stream-input" not in way or "multi" in way:
+            await says_goodbye(connection)
+
+
+@each_conversation
+async def test_a_text_that_is_cut_off_ends_with_goodbye(
+    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+) -> None:
+    server = gated_server(http_port=0, wyoming_port=0, grace_s=0.1)
+    async with connected(way, server) as connection:
+        await connection.speak(LONG)
+        await at_the_gate(gated_engine)
+        server.stop()
+        threading.Timer(1.0, gated_engine.free).start()  # else the engine's thread can't end
+        await says_goodbye(connection)
