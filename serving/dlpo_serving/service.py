@@ -400,8 +400,8 @@ def check_unary(size: float) -> None:
 
 
 def _read_piece(feed: TextFeed, read: Callable[[], Sequence[Sentence]]) -> ProcessedText:
-    before = feed.reading.dropped
+    before = feed.reading.warnings.dropped
     with text_errors_as_violations():
         found = tuple(read())
     warnings = feed.warnings() if read == feed.finish else ()
-    return ProcessedText(found, feed.reading.dropped - before, warnings)
+    return ProcessedText(found, feed.reading.warnings.dropped - before, warnings)

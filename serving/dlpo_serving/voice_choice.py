@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlpo.bundle import Manifest
-from dlpo.text.common.reading import language_of_text
 from dlpo.text.common.ssml import document_language, document_voice
+from dlpo.text.common.warnings import language_of_text
 from dlpo.text.languages import language_name, language_named
 from dlpo_serving.request import SpeechRequest
 
