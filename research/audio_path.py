@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dlpo.audio import Waveform
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo_bench.level import spoken_sentences
 from dlpo_bench.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_bench.machine import interference, machine_clocks, resident_mb
@@ -22,9 +22,8 @@ from dlpo_serving.encodings.encoder import open_encoder, warm_encoders
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, usual_format
 from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.synthesis.level import limited
-from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice, open_voice
+from dlpo_serving.voices.synthesizer import Synthesizer
 from research import RECORDS
 
 OTHER_FORMATS = (  # that clients often request

@@ -17,11 +17,10 @@ import sys
 import time
 from pathlib import Path
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.errors import EngineError
 from dlpo_bench.machine import interference, machine_clocks
 from dlpo_bench.record import RECORDS, Measured, check_recordable, write_record
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
 TEXT = "Noise becomes speech, step by step."
@@ -35,7 +34,7 @@ import dlpo.cli
 import dlpo_serving.local.say
 clock.append(time.monotonic())
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo_serving.voices import open_voice
 voice, engine, precision, text = json.loads(sys.argv[1])
 speaker = open_voice(voice, engine, precision)

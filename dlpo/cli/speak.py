@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo.cli.options import (
     Ca,
     Dictionary,
@@ -30,7 +31,6 @@ from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.reading import Code, Dates, Emoji, ReadingOptions
 from dlpo.text.common.ssml import Ssml
 from dlpo_serving.engines import EngineName, EnginePrecision
-from dlpo_serving.voice_names import DEFAULT_VOICE
 
 if TYPE_CHECKING:
     from dlpo.text import Sentence

@@ -24,6 +24,7 @@ PAUSE_S = (0.0, 10.0)  # range of pauses that a caller sets
 VOLUME_DB = (-40.0, 12.0)  # range: nearly silent to limited throughout
 
 PAUSES = ("sentence_pause_s", "paragraph_pause_s", "lead_in_s")
+_PAUSE_RANGES = tuple((name, PAUSE_S) for name in PAUSES)
 
 KINDS: Mapping[str, tuple[type, Sequence[str]]] = {
     "text": (str, ("text", "code", "emoji", "dates", "language")),
@@ -139,6 +140,8 @@ def check_dictionary(dictionary: Mapping[str, object], field: str = "dictionary"
     Raises:
         RequestError: `field` names the dictionary.
     """
+    if not dictionary:
+        return
     if len(dictionary) > MAX_WORDS:
         message = f"has {len(dictionary)} words; expected {MAX_WORDS} at most"
         raise RequestError(FieldViolation(field, message))
@@ -171,15 +174,15 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
         RequestError: names every invalid field.
     """
     found = []
-    pauses = {name: getattr(request, name) for name in PAUSES}
-    ranges = {
-        **{name: (value, PAUSE_S) for name, value in pauses.items() if value is not None},
-        "speed": (request.speed, manifest.prosody.speed),
-        "pitch_semitones": (request.pitch_semitones, manifest.prosody.pitch_semitones),
-        "volume_db": (request.volume_db, VOLUME_DB),
-    }
-    for name, (value, (low, high)) in ranges.items():
-        if not (math.isfinite(value) and low <= value <= high):
+    ranges = (
+        *_PAUSE_RANGES,
+        ("speed", manifest.prosody.speed),
+        ("pitch_semitones", manifest.prosody.pitch_semitones),
+        ("volume_db", VOLUME_DB),
+    )
+    for name, (low, high) in ranges:
+        value = getattr(request, name)
+        if value is not None and not (math.isfinite(value) and low <= value <= high):
             found.append(FieldViolation(name, f"is {value:g}; expected {low:g} to {high:g}"))
     if not 0 <= request.seed <= MAX_SEED:
         found.append(
@@ -207,8 +210,8 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
 
 def _language_violation(request: SpeechRequest, manifest: Manifest) -> FieldViolation | None:
     """What is wrong if the voice doesn't speak the language of the request or of its document."""
-    language = request.language or document_language(request.text)
-    if manifest.speaks(language.replace("_", "-")):
+    language = request.language or (document_language(request.text) if request.ssml else "")
+    if not language or manifest.speaks(language.replace("_", "-")):
         return None
     what = f"is {shortened(language)!r}; voice {manifest.voice!r} speaks {manifest.language}: name"
     bundle = manifest.of_voices

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.errors import DataError, writing
 from dlpo_bench.record import read_record
 from dlpo_bench.report import quality, speed
 from dlpo_bench.tables import Builder, Found, figures_table, markdown, of_newest
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
 BUILDERS: Mapping[str, Builder] = {  # in the page's order

@@ -56,7 +56,7 @@ class TextFrontEnd:
 
         Raises InputError if it can't be read.
         """
-        if not code:
+        if not code or code == self.language.code:
             return self.language
         known = known_language(code)
         if known not in self._opened:  # two threads may both load it, and either be kept

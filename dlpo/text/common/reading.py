@@ -52,6 +52,9 @@ class ReadingOptions:
     """whether stage directions such as [laughs] are spoken"""
     strict_ssml: bool = False
     """whether what a document asks for and can't be done is an error, not a warning"""
+    looks_like: str | None = None
+    """name of the language that the text was found to look like, "" for that of its voice; None:
+    nobody has looked"""
     trace: TextObserver | None = None
     """notes what read each token, where somebody asks"""
 
@@ -61,7 +64,7 @@ class TextReading:
 
     def __init__(self, options: ReadingOptions = ReadingOptions()) -> None:
         self.options = options
-        self.warnings = TextWarnings()
+        self.warnings = TextWarnings(options.looks_like)
         self.in_code = False
         """whether a block of code is open"""
         self.line = 0

@@ -30,13 +30,15 @@ _SHOWN_LENGTH = 60  # characters of each
 class TextWarnings:
     """Collects, passage by passage, what is not spoken of a text."""
 
-    def __init__(self) -> None:
+    def __init__(self, looks_like: str | None = None) -> None:
+        """`looks_like`: see `ReadingOptions`."""
         self.dropped = 0
         """characters so far that can't be spoken"""
         self.unspoken: list[str] = []
         """passages so far that gave no word"""
         self.notes: dict[str, None] = {}
         """other warnings, in order"""
+        self._looks_like = looks_like
         self._small = Counter[str]()  # words so far that show a language
         self._words = 0  # all words so far, as written
 
@@ -58,19 +60,26 @@ class TextWarnings:
                 self.unspoken += [passage] if _SAID.search(_COMMAND.sub("", passage)) else []
             end = max(end, stop)
         self.dropped += len(readable.dropped)
-        found, number = small_words(plain)
-        self._words += number
-        self._small.update(found)
+        if self._looks_like is None:
+            found, number = small_words(plain)
+            self._words += number
+            self._small.update(found)
 
     def lines(self, spoken_language: str) -> tuple[str, ...]:
         """Warnings for the writer, one line each; the argument is the name of the voice's."""
+        looks_like = self._looks_like
+        if looks_like is None:
+            looks_like = likely_language(self._small, self._words, spoken_language)
+        is_other = looks_like not in ("", spoken_language)
+        if not (is_other or self.unspoken or self.notes):
+            return ()
         found = []
         shown = [one for passage in self.unspoken if (one := _brief(passage))]
         if shown:
             more = [f"{len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
             found.append(f"not spoken: {'; '.join(shown[:SHOWN] + more)}")
-        if language := likely_language(self._small, self._words, spoken_language):
-            found.append(f"the text looks like {language}; this voice speaks {spoken_language}")
+        if is_other:
+            found.append(f"the text looks like {looks_like}; this voice speaks {spoken_language}")
         found += self.notes
         return tuple(found)
 

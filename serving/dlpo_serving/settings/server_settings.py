@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.operations.logs import LogFormat, LogLevel
 from dlpo_serving.operations.tls import TlsFiles
 from dlpo_serving.rpc.interceptor import HEALTH, REFLECTION
-from dlpo_serving.voice_names import DEFAULT_VOICE
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # address to listen on -> address to call
 FLAG_NAMES = {  # of settings with several values: the flag is repeated for each

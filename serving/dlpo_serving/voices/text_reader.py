@@ -16,7 +16,7 @@ from dlpo.text.common.reading import ReadingOptions
 from dlpo.text.languages import ipa_parser
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_names import voice_named
+from dlpo_serving.voices.names import voice_named
 
 if TYPE_CHECKING:
     from dlpo.text.common.ssml.prosody import ProsodyLimits
@@ -45,14 +45,16 @@ class TextReader:
             words = parse_dictionary(request.dictionary, parse)
         return replace(request, dictionary=words, alphabet="arpabet")
 
-    def read(self, request: SpeechRequest) -> ProcessedText:
+    def read(self, request: SpeechRequest, looks_like: str | None = None) -> ProcessedText:
         """The sentences of a request whose numbers have been validated.
+
+        `looks_like`: see `VoiceChoice.of`.
 
         Raises:
             RequestError: nothing in the text can be spoken, or the dictionary is invalid.
         """
-        dictionary = self.parsed(request).dictionary or None
-        options = self._options(request)
+        dictionary = self.parsed(request).dictionary if request.dictionary else None
+        options = self._options(request, looks_like)
         with text_errors_as_violations():
             if not request.ssml:
                 return self.front_end.process(request.text, dictionary, options)
@@ -99,7 +101,7 @@ class TextReader:
             pitch_semitones=(lowest - request.pitch_semitones, highest - request.pitch_semitones),
         )
 
-    def _options(self, request: SpeechRequest) -> ReadingOptions:
+    def _options(self, request: SpeechRequest, looks_like: str | None = None) -> ReadingOptions:
         """How the text of a request is read: in its language, or in that of the voice."""
         return ReadingOptions(
             request.code,
@@ -108,6 +110,7 @@ class TextReader:
             request.dates,
             request.directions,
             request.ssml == "strict",
+            looks_like,
         )
 
 
