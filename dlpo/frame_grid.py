@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 END_S = 0.0544  # least length of a sentence's final mark: its last phoneme fades out
 SOURCE_SHARE = 0.95  # of the band that harmonics may fill
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FrameGrid:
     """How a voice divides time."""
 
@@ -16,17 +17,17 @@ class FrameGrid:
     hop_length: int = 300
     """samples a frame"""
 
-    @property
+    @cached_property
     def frames_per_s(self) -> float:
         """Frames a second."""
         return self.sample_rate_hz / self.hop_length
 
-    @property
+    @cached_property
     def end_frames(self) -> int:
         """Least length of a sentence's final mark."""
         return round(END_S * self.frames_per_s)
 
-    @property
+    @cached_property
     def source_ceiling_hz(self) -> float:
         """The highest harmonic of a source."""
         return SOURCE_SHARE * self.sample_rate_hz / 2

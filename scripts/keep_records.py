@@ -16,10 +16,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.errors import DataError, DlpoError
 from dlpo_bench.record import Record, read_record
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,15 +16,15 @@ from typing import Annotated
 
 import typer
 
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import DlpoError, InputError
 from dlpo_bench.clips import Waveform
 from dlpo_bench.listening.making import matched
 from dlpo_bench.systems import SpeakingOptions, open_voices
 from dlpo_serving.local.sound_file import SoundFile
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import known_voices
+from dlpo_serving.voices.synthesizer import Synthesizer
 
 ENGLISH = {  # by clips' names; short ones, to suit a page
     "appointment": "Your appointment with Dr. Lee is on Thursday, at a quarter past three.",

@@ -13,8 +13,8 @@ import sys
 import urllib.request
 
 from dlpo import Client
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo_serving.local.local_server import local_server
-from dlpo_serving.voice_names import DEFAULT_VOICE
 
 TEXT = "Your table for two is booked for 7:45."
 LEAST_S = 1.0  # of speech; the sentence takes about 3

@@ -32,7 +32,7 @@ from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.text import TextFrontEnd
 from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
 from dlpo_serving.engine import Engine, Floats
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.fake_engine import FakeEngine
 
 T = TypeVar("T")

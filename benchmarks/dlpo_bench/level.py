@@ -8,7 +8,7 @@ from dlpo.audio import Waveform
 from dlpo.errors import InputError
 from dlpo_bench.loudness import gain_to_reach, integrated_loudness
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 
 _QUIETLY_DB = -20.0  # below the limiter's knee, so that loudness follows the gain
 _SENTENCES = (  # IEEE 1969, lists 1 and 2

@@ -12,9 +12,9 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError
 from dlpo.operating_system import usable_cores
-from dlpo_serving.voice_names import DEFAULT_VOICE
 
 PROTOCOLS, LOOPS = ("dlpo", "riva", "openai"), ("closed", "open")
 

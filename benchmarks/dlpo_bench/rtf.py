@@ -28,8 +28,8 @@ from dlpo_serving.engine import Engine, Floats
 from dlpo_serving.engines import PRECISIONS, EngineName, EnginePrecision, open_engine
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.chunks import STREAM_LADDER
-from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import find_voice
+from dlpo_serving.voices.synthesizer import Synthesizer
 
 Values = NDArray[np.float64]
 

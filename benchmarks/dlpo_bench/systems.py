@@ -13,7 +13,7 @@ from dlpo.errors import DataError, InputError, needs
 from dlpo_bench.clips import SUFFIXES, Clip, Waveform, at_rate, find_audio, read_audio
 
 if TYPE_CHECKING:
-    from dlpo_serving.synthesizer import Synthesizer
+    from dlpo_serving.voices.synthesizer import Synthesizer
 
 Say = Callable[[Clip], Waveform]
 """From a clip to a waveform, (T,) float32 at 22,050 Hz."""
@@ -279,10 +279,10 @@ def _checkpoint(label: str, path: Path, speaking: SpeakingOptions) -> TextVoice:
     with needs("train"):
         from dlpo.checkpoint import load_checkpoint
         from dlpo_bench.torch_engine import TorchEngine
+    from dlpo.bundle import DEFAULT_VOICE
     from dlpo.text import TextFrontEnd
-    from dlpo_serving.synthesizer import Synthesizer
-    from dlpo_serving.voice_names import DEFAULT_VOICE
     from dlpo_serving.voices import find_voice
+    from dlpo_serving.voices.synthesizer import Synthesizer
 
     checkpoint = load_checkpoint(path)
     like = Bundle.load(find_voice(DEFAULT_VOICE)).manifest

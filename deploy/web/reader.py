@@ -15,7 +15,7 @@ from dlpo.text.common.dictionary_file import dictionary_of
 from dlpo.text.common.feed import TextFeed
 from dlpo_serving.request import SpeechRequest, check_request
 from dlpo_serving.synthesis.pauses import Pauses
-from dlpo_serving.text_reader import TextReader, text_errors_as_violations
+from dlpo_serving.voices.text_reader import TextReader, text_errors_as_violations
 
 FIELDS = set(SpeechRequest.__dataclass_fields__) - {"text"}
 

@@ -22,10 +22,11 @@ from dlpo.bundle.manifest import (
     SourceInfo,
     TensorInfo,
 )
-from dlpo.bundle.voice_json import ENCODER_NOISE, FORMAT, MANIFEST, VOICES
+from dlpo.bundle.voice_json import DEFAULT_VOICE, ENCODER_NOISE, FORMAT, MANIFEST, VOICES
 from dlpo.bundle.write import copy_bundle, write_bundle
 
 __all__ = [
+    "DEFAULT_VOICE",
     "ENCODER_NOISE",
     "FORMAT",
     "MANIFEST",

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 from zlib import crc32
 
@@ -135,7 +136,7 @@ class CheckpointInfo:
     """Optimiser updates behind them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """All that a host needs to know to speak with the graphs."""
 
@@ -193,12 +194,12 @@ class Manifest:
     files: dict[str, FileInfo] = field(default_factory=dict)
     """Every file but the manifest itself."""
 
-    @property
+    @cached_property
     def grid(self) -> FrameGrid:
         """Sample rate and frames."""
         return FrameGrid(self.sample_rate_hz, self.hop_length)
 
-    @property
+    @cached_property
     def available_steps(self) -> tuple[int, ...]:
         """Every N for which there is a denoiser graph, ascending."""
         found = (re.fullmatch("denoiser_([1-9][0-9]{0,3})", name) for name in self.graphs)
@@ -211,7 +212,7 @@ class Manifest:
                 return tensor.shape
         return ()
 
-    @property
+    @cached_property
     def pitch_points(self) -> int | None:
         """Channels of the noise that the encoder draws the pitch from; None if it reads none."""
         shape = self.noise_shape("encoder")
@@ -233,12 +234,12 @@ class Manifest:
             },
         )
 
-    @property
+    @cached_property
     def offered_voices(self) -> tuple[str, ...]:
         """Names of the voices that the bundle offers, the default first."""
         return (self.voice, *(name for name in self.voices if name != self.voice))
 
-    @property
+    @cached_property
     def of_voices(self) -> list[Manifest]:
         """The manifest of each offered voice, the default first."""
         return [self.with_voice(name) for name in self.offered_voices]
@@ -253,7 +254,7 @@ class Manifest:
             return self.language
         return self.voice_languages[self._most_of(voice)]
 
-    @property
+    @cached_property
     def pitch_key(self) -> tuple[int, ...]:
         """What keys the noise of the pitch beside seed and sentence: the voice's name, or that of
         a mix's largest share, as CRC-32; nothing in a bundle whose voices share that noise."""
@@ -307,7 +308,7 @@ class Manifest:
             raise InputError(f"voice is {voice[:60]!r}; expected weights above 0")
         return tuple(weight / total for weight in weights.values())
 
-    @property
+    @cached_property
     def pulse_jitter(self) -> float:
         """Standard deviation of the pulses' places, in periods; of a mix, by its shares."""
         if not self.jitter or not self.voices:

@@ -18,6 +18,7 @@ ENCODER_NOISE = "encoder_noise"  # the encoder reads noise, which the pitch is d
 VOICES = "voices"  # encoder and frames read the share of each voice
 FEATURES = (ENCODER_NOISE, VOICES)  # that `requires` may name; docs/bundle.md says what each is
 MANIFEST = "voice.json"
+DEFAULT_VOICE = "heart"  # of those that ship with dlpo
 SEAL = "manifest_sha256"
 MAX_MANIFEST_BYTES = 1 << 20
 EXPORT_AGAIN = 'export again with "dlpo export"'

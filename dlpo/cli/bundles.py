@@ -19,9 +19,9 @@ from dlpo.cli.options import Dictionary
 from dlpo.errors import BundleError, DlpoError, InputError, needs
 from dlpo.repository import checkpoint_at
 from dlpo.text.common.dictionary_file import read_dictionary
-from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voice_names import AboutVoice, about_voices
 from dlpo_serving.voices import find_voice, known_voices, open_voice
+from dlpo_serving.voices.names import AboutVoice, about_voices
+from dlpo_serving.voices.synthesizer import Synthesizer
 
 Voice = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Voice name or bundle path.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

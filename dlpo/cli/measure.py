@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo.cli.options import (
     CORPUS,
     WEIGHTS,
@@ -22,7 +23,6 @@ from dlpo.cli.options import (
     of_speech,
 )
 from dlpo.errors import needs
-from dlpo_serving.voice_names import DEFAULT_VOICE
 
 _kept = partial(typer.Option, rich_help_panel="Output")
 _MAKE = "make"

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo.cli.options import (
     Ca,
     Dictionary,
@@ -27,10 +28,9 @@ from dlpo.cli.options import (
 )
 from dlpo.errors import InputError, needs
 from dlpo.text.common.dictionary_file import read_dictionary
-from dlpo.text.common.reading import Code, Dates, Emoji, TextReading
+from dlpo.text.common.reading import Code, Dates, Emoji, ReadingOptions
 from dlpo.text.common.ssml import Ssml
 from dlpo_serving.engines import EngineName, EnginePrecision
-from dlpo_serving.voice_names import DEFAULT_VOICE
 
 if TYPE_CHECKING:
     from dlpo.text import Sentence
@@ -325,9 +325,10 @@ def phonemes(
     from dlpo.text.common.trace import Trace
 
     trace = Trace() if why else None
-    reading = TextReading(trace=trace)
     front_end = TextFrontEnd(language=language)
-    processed = front_end.process(_read(text), read_dictionary(dictionary), reading)
+    processed = front_end.process(
+        _read(text), read_dictionary(dictionary), ReadingOptions(trace=trace)
+    )
     _warn(processed.warnings)
     traced = trace.sentences if trace else []
     if traced and not as_json:

@@ -14,7 +14,7 @@ OF_PROTOCOL = {"Flush": "[a message of the protocol](protocol.md#flush)"}
 SECTIONS = {
     "In this process": [
         "dlpo_serving.voices.open_voice",
-        "dlpo_serving.synthesizer.Synthesizer",
+        "dlpo_serving.voices.synthesizer.Synthesizer",
         "dlpo_serving.request.SpeechRequest",
         "dlpo_serving.request.RequestError",
         "dlpo.audio.write_wav",

@@ -139,6 +139,8 @@ def check_dictionary(dictionary: Mapping[str, object], field: str = "dictionary"
     """
     if not isinstance(dictionary, Mapping):
         raise wrong_value(field, dictionary, "words with their phonemes")
+    if not dictionary:
+        return
     if len(dictionary) > MAX_WORDS:
         message = f"has {len(dictionary)} words; expected {MAX_WORDS} at most"
         raise RequestError(FieldViolation(field, message))
@@ -191,8 +193,8 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
 
 def _language_violation(request: SpeechRequest, manifest: Manifest) -> FieldViolation | None:
     """What is wrong if the voice doesn't speak the language of the request or of its document."""
-    language = request.language or document_language(request.text)
-    if manifest.speaks(language.replace("_", "-")):
+    language = request.language or (document_language(request.text) if request.ssml else "")
+    if not language or manifest.speaks(language.replace("_", "-")):
         return None
     what = f"is {shortened(language)!r}; voice {manifest.voice!r} speaks {manifest.language}: name"
     bundle = manifest.of_voices

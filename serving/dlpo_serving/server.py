@@ -26,7 +26,6 @@ from dlpo.operating_system import (
     lift_file_limit,
     usable_cores,
 )
-from dlpo_serving.loading.registry import Load, VoiceRegistry, open_voices
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.foreign_lines import foreign_lines_logged
 from dlpo_serving.operations.keys import KeyRing
@@ -45,6 +44,7 @@ from dlpo_serving.settings.server_settings import (
     address,
     unknown_variables,
 )
+from dlpo_serving.voices.registry import Load, VoiceRegistry, open_voices
 
 SWITCH_S = 2e-5  # how long a busy thread may hold the GIL; at 1 ms a storm of cancels starves lanes
 THREADS = 3  # for work beside the event loop: two readers and the watch of the lanes
@@ -227,7 +227,7 @@ async def run_server(
     await set_ready(status, False)
     try:
         async with serve_endpoints(settings, service, status, metrics, scope, clock) as endpoints:
-            registry = VoiceRegistry(settings, service, executor, metrics)
+            registry = VoiceRegistry(settings, service.offered, executor, metrics)
             if await _first_of(registry.load(load), stop.wait()):
                 _log.info("stopped while voices were being loaded")
                 return executor.has_hung_threads

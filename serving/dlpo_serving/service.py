@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from math import inf
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dlpo.bundle import Manifest
 from dlpo.text import ProcessedText, Sentence
@@ -32,7 +32,6 @@ from dlpo_serving.errors import (
     StalledError,
 )
 from dlpo_serving.further_text import Flush, FurtherText, TextMemory, TextPieces, too_long
-from dlpo_serving.offered_voices import LoadedVoice, OfferedVoices
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
@@ -41,7 +40,8 @@ from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Stream
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.synthesis.job import SynthesisJob
-from dlpo_serving.text_reader import text_errors_as_violations
+from dlpo_serving.voices.offered import LoadedVoice, OfferedVoices
+from dlpo_serving.voices.text_reader import text_errors_as_violations
 
 SLICE = 200  # characters of a piece parsed in one go, so that a book does not delay a sentence
 PARSER_SLOTS = 4  # texts that have a thread to parse them, or are next to get one
@@ -80,10 +80,12 @@ class SynthesisService:
         self._reader_ahead = asyncio.Lock()
         self._policy = policy
         self._settings = settings
+        self._pauses = pauses_of(settings)
         self._metrics = metrics
         self._quotas = quotas
         self._clock = clock
-        self._offered = OfferedVoices()
+        self.offered = OfferedVoices()
+        """the voices by name"""
         self._memory = TextMemory()
         self.max_characters = settings.max_characters
         """of the text of a call"""
@@ -99,11 +101,11 @@ class SynthesisService:
     @property
     def voices(self) -> Sequence[Manifest]:
         """Manifests of the voices, the default first."""
-        return self._offered.manifests
+        return self.offered.manifests
 
     def loaded_voices(self) -> Sequence[Manifest]:
         """`voices`; raises NotReadyError while there is none."""
-        return self._offered.loaded()
+        return self.offered.loaded()
 
     @property
     def ready(self) -> bool:
@@ -112,11 +114,11 @@ class SynthesisService:
 
     def add_voice(self, voice: LoadedVoice) -> None:
         """Offer a voice, or a new version of one; calls in progress keep theirs."""
-        self._offered.add(voice)
+        self.offered.add(voice)
 
     def remove_voice(self, name: str) -> LoadedVoice:
         """Withdraw a voice; calls in progress keep it."""
-        return self._offered.remove(name)
+        return self.offered.remove(name)
 
     def leave(self) -> None:
         """Stop being ready; calls that still arrive are served until `drain`."""
@@ -149,14 +151,14 @@ class SynthesisService:
             UnknownVoiceError: there is no such voice.
         """
         if self.voices:
-            self._opened(replace(call, request=with_defaults(call.request, self._settings)))
+            self._opened(with_pauses(call, self._pauses))
 
-    def _opened(self, call: SynthesisCall) -> tuple[LoadedVoice, int, AudioFormat]:
-        """The voice, the steps and the format of a call; see `check` for errors."""
-        voice = self._offered.chosen(call)
+    def _opened(self, call: SynthesisCall) -> tuple[LoadedVoice, str | None, int, AudioFormat]:
+        """What `OfferedVoices.chosen` gives, steps and format; see `check` for errors."""
+        voice, looks_like = self.offered.chosen(call)
         steps = check_request(call.request, voice.manifest)
         rate_hz = voice.manifest.sample_rate_hz
-        return voice, steps, format_of(call.encoding, call.sample_rate_hz, rate_hz)
+        return voice, looks_like, steps, format_of(call.encoding, call.sample_rate_hz, rate_hz)
 
     @asynccontextmanager
     async def synthesize(
@@ -173,15 +175,16 @@ class SynthesisService:
             EngineError: the engine failed; also while iterating.
             Anything that `further` raises, while iterating.
         """
-        request, record = with_defaults(call.request, self._settings), current_call()
-        call = replace(call, request=request)
+        if self._pauses:
+            call = with_pauses(call, self._pauses)
+        request, record = call.request, current_call()
         characters = len(request.text)
         self._check_length(characters)  # before anything reads the text
         if self.draining:
             raise ShuttingDownError
-        voice, steps, format = self._opened(call)
+        voice, looks_like, steps, format = self._opened(call)
         manifest = voice.manifest
-        words = size_of(request.dictionary)  # also read, and charged
+        words = size_of(request.dictionary) if request.dictionary else 0  # also read, and charged
         record.voice, record.characters = manifest.voice, characters
         now = self._clock()
         stream = Stream(
@@ -219,7 +222,7 @@ class SynthesisService:
                     call = replace(call, request=request)
                 job = SynthesisJob(voice.synthesizer.engine, request, steps)
                 if characters or further is None:
-                    read = partial(reader.read, request)
+                    read = partial(reader.read, request, looks_like)
                     text = await self._read(read, characters)
                     expected_s = voice.expected_s(text.sentences, request.speed)
                     self._executor.expect(stream, expected_s)
@@ -396,11 +399,16 @@ class SynthesisService:
             self._executor.give_up_text(waiting)
 
 
-def with_defaults(request: SpeechRequest, settings: ServerSettings) -> SpeechRequest:
-    """The request, with the server's pauses where the caller sets none."""
-    unset = [name for name in PAUSES if getattr(request, name) is None]
-    set_here = {name: s for name in unset if (s := getattr(settings, name)) is not None}
-    return replace(request, **set_here) if set_here else request
+def pauses_of(settings: ServerSettings) -> dict[str, Any]:
+    """The pauses that a server sets, by their names in a request."""
+    return {name: s for name in PAUSES if (s := getattr(settings, name)) is not None}
+
+
+def with_pauses(call: SynthesisCall, pauses: Mapping[str, Any]) -> SynthesisCall:
+    """The call, with the server's `pauses` where the caller sets none."""
+    request = call.request
+    unset = {name: s for name, s in pauses.items() if getattr(request, name) is None}
+    return replace(call, request=replace(request, **unset)) if unset else call
 
 
 def check_unary(size: float) -> None:
@@ -414,8 +422,8 @@ def check_unary(size: float) -> None:
 
 
 def _read_piece(feed: TextFeed, read: Callable[[], Sequence[Sentence]]) -> ProcessedText:
-    before = feed.reading.dropped
+    before = feed.reading.warnings.dropped
     with text_errors_as_violations():
         found = tuple(read())
     warnings = feed.warnings() if read == feed.finish else ()
-    return ProcessedText(found, feed.reading.dropped - before, warnings)
+    return ProcessedText(found, feed.reading.warnings.dropped - before, warnings)

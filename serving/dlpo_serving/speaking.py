@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 import numpy as np
 
 from dlpo.audio import Waveform
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.local.say import calls_of
 from dlpo_serving.local.sound_file import SoundFile, check_writable, encoding_of
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_choice import chosen_voice
-from dlpo_serving.voice_names import DEFAULT_VOICE, voice_named
 from dlpo_serving.voices import known_voices, open_voice
+from dlpo_serving.voices.choice import VoiceChoice
+from dlpo_serving.voices.names import voice_named
 
 if TYPE_CHECKING:
     from dlpo.text.common.ssml import Ssml
     from dlpo_serving.client import SpeechStream, Tls
     from dlpo_serving.engines import EngineName, EnginePrecision
     from dlpo_serving.synthesis.job import AudioChunk
-    from dlpo_serving.synthesizer import Synthesizer
+    from dlpo_serving.voices.synthesizer import Synthesizer
 
 EXPECTED = "expected a str, or an iterable of them"
 
@@ -161,7 +162,9 @@ class Voice(Speaking):
         precision: EnginePrecision | None = None,
     ) -> None:
         self._synthesizer = open_voice(name_or_path, engine, precision)
-        self._to_choose = [] if name_or_path else self._synthesizer.manifest.of_voices
+        manifest = self._synthesizer.manifest
+        self._choice = None if name_or_path else VoiceChoice(manifest.of_voices)
+        self._speakers = {"": self._synthesizer}
         self.name = os.fspath(name_or_path or DEFAULT_VOICE)
 
     def __repr__(self) -> str:
@@ -178,16 +181,18 @@ class Voice(Speaking):
 
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
         request = _request(text, settings)
-        speaker = self._speaker_of(request)
+        speaker, looks_like = self._speaker_of(request)
         if isinstance(text, str):
-            prepared = speaker.read(request)
+            prepared = speaker.read(request, looks_like)
             _warn(prepared.warnings)
             return (chunk.samples for chunk in speaker.stream(prepared))
         return _heard(speaker.stream_pieces(_checked(text), request))
 
-    def _speaker_of(self, request: SpeechRequest) -> Synthesizer:
-        name = chosen_voice(request, self._to_choose)
-        return self._synthesizer.speaking(name) if name else self._synthesizer
+    def _speaker_of(self, request: SpeechRequest) -> tuple[Synthesizer, str | None]:
+        name, looks_like = self._choice.of(request) if self._choice else ("", None)
+        if name not in self._speakers:
+            self._speakers[name] = self._synthesizer.speaking(name)
+        return self._speakers[name], looks_like
 
 
 class Client(Speaking):

@@ -9,11 +9,10 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from dlpo.bundle import Bundle, write_bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle, write_bundle
 from dlpo.errors import InputError
 from dlpo_bench.level import gain_for, spoken_sentences
 from dlpo_bench.loudness import TARGET_LUFS, integrated_loudness
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice, open_voice
 
 

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlpo.bundle import MANIFEST, Bundle, Manifest
+from dlpo.bundle import DEFAULT_VOICE, MANIFEST, Bundle, Manifest
 from dlpo.bundle.voice_json import SEAL, seal
 from dlpo.errors import BundleError
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
 VOICE_JSON = find_voice(DEFAULT_VOICE) / MANIFEST

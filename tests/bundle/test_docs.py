@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlpo.bundle import Bundle, write_bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle, write_bundle
 from dlpo.text.symbols import SYMBOLS
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice, open_voice
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dlpo.bundle import MANIFEST, Manifest
+from dlpo.bundle import DEFAULT_VOICE, MANIFEST, Manifest
 from dlpo.bundle.voice_json import SEAL, seal
 from dlpo.errors import BundleError
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from dlpo.bundle import FORMAT, MANIFEST, Bundle, Manifest, write_bundle
+from dlpo.bundle import DEFAULT_VOICE, FORMAT, MANIFEST, Bundle, Manifest, write_bundle
 from dlpo.errors import BundleError
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 from tests.bundle.conftest import EditManifest
 

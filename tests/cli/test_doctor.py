@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import dlpo_serving.local.doctor as engines_module
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo_serving.engines import PRECISIONS
 from dlpo_serving.local.doctor import try_engines
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from tests.callers import command
 
 run = partial(command, "doctor")

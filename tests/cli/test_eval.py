@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo_bench.judging import JudgePanel
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from tests.callers import command
 from tests.toys import ToyJudge
 

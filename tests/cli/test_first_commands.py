@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo_serving.local.player import Loudspeaker
 from dlpo_serving.local.say import pace
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.settings.sources import read_settings
-from dlpo_serving.voice_names import DEFAULT_VOICE, about_voices
 from dlpo_serving.voices import built_in_name, known_voices
+from dlpo_serving.voices.names import about_voices
 from tests.callers import command
 
 TEXT = "Hum, hum."

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dlpo.bundle import MANIFEST, Bundle, write_bundle
-from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo.bundle import DEFAULT_VOICE, MANIFEST, Bundle, write_bundle
 from dlpo_serving.voices import find_voice
 from tests.callers import command
 from tests.toys import plan_info

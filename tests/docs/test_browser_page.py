@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from selenium.webdriver import ActionChains, Chrome, Keys
 
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.synthesis.timing import WordTiming
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import open_voice
 from tests.browsing import Page
 from tests.callers import python_of

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo_bench.record import read_record
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 from scripts.figures import BLOCK, LINK, PAGES, filled, table
 

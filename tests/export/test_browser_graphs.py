@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 
 from dlpo.audio import Waveform
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.errors import BundleError
 from dlpo.text import Sentence
 from dlpo_export.browser.build import build
@@ -23,7 +23,6 @@ from dlpo_serving.synthesis.denoiser_input import NEXT_BLOCKS, pitch_noise
 from dlpo_serving.synthesis.harmonic_source import LOOKAHEAD
 from dlpo_serving.synthesis.pauses import Pauses
 from dlpo_serving.synthesis.timing import DurationWarp
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice, open_voice
 
 EMBEDDED = find_voice(DEFAULT_VOICE)

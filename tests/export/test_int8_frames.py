@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.text import TextFrontEnd
 from dlpo_export.parity.divergence import sqnr_db
 from dlpo_export.parity.metrics import f0_error_cents, wrong_voicing
@@ -21,7 +21,6 @@ from dlpo_serving.engine import EncoderOutput, FrameFeatures, Ids
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.synthesis.denoiser_input import pitch_noise
 from dlpo_serving.synthesis.timing import whole_frames
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
 TEXT = "The quick brown fox jumps over the lazy dog, and it never looks back at the old bridge."

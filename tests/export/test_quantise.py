@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.quantise import chain_to_int8, tensor_ranges, to_int8
 from dlpo_export.sensitivity import noise_db
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
 FRAMES = 40

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.nvidia import Finding
 from dlpo_export.tensorrt.check import check_tensorrt, sample_of
 from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 from tests.nvidia.nvidia_fake import FakeNvidia
 

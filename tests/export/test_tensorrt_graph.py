@@ -10,10 +10,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.errors import BundleError
 from dlpo_export.tensorrt.graph import load_for_tensorrt
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
 EMBEDDED = find_voice(DEFAULT_VOICE)

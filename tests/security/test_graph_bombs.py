@@ -16,9 +16,8 @@ from dlpo.bundle import MANIFEST
 from dlpo.bundle.voice_json import SEAL, seal
 from dlpo.errors import BundleError, EngineError
 from dlpo_serving.engines.graph_operators import check_operators
-from dlpo_serving.loading import trial
-from dlpo_serving.loading.trial import try_bundle
-from dlpo_serving.voices import find_voice
+from dlpo_serving.voices import find_voice, trial
+from dlpo_serving.voices.trial import try_bundle
 
 onnx = pytest.importorskip("onnx", reason="onnx writes graphs: pip install 'dlpo[export]'")
 node = onnx.helper.make_node

@@ -33,7 +33,7 @@ from dlpo_serving.engines.onnx_engine import CPU
 from dlpo_serving.protocols.endpoints import Endpoints
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import WAIT_S, fake_voice
 from tests.fake_engine import FakeEngine
 

@@ -21,7 +21,7 @@ from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy, CostLines, Costs, Line, Stream
 from dlpo_serving.synthesis.job import AudioChunk
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import WAIT_S, UnluckyEngine, fake_voice
 from tests.fake_engine import FakeEngine
 from tests.serving.conftest import Clock, GatedEngine

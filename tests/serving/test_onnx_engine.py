@@ -16,8 +16,8 @@ from dlpo.bundle import Bundle, Precision
 from dlpo.text import TextFrontEnd
 from dlpo_serving.engines.onnx_engine import OnnxEngine, open_session
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import find_voice, open_voice
+from dlpo_serving.voices.synthesizer import Synthesizer
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 LARGEST = 1e-4  # of full scale, in floating point

@@ -16,8 +16,8 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.client import ReplyFormat, SpeechClient
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import RequestError
-from dlpo_serving.request import SpeechRequest
-from dlpo_serving.service import with_defaults
+from dlpo_serving.request import SpeechRequest, SynthesisCall
+from dlpo_serving.service import pauses_of, with_pauses
 from dlpo_serving.settings.server_settings import ServerSettings
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import RunningServer
@@ -71,7 +71,8 @@ def test_text_in_pieces_pauses_at_the_same_places() -> None:
 
 def test_a_servers_pauses_are_for_callers_who_set_none() -> None:
     settings = ServerSettings(sentence_pause_s=0.4, lead_in_s=0.1)
-    request = with_defaults(SpeechRequest(ONE, lead_in_s=0.0), settings)
+    call = SynthesisCall(SpeechRequest(ONE, lead_in_s=0.0))
+    request = with_pauses(call, pauses_of(settings)).request
     assert (request.sentence_pause_s, request.paragraph_pause_s) == (0.4, None)
     assert request.lead_in_s == 0.0
 

@@ -26,7 +26,7 @@ from dlpo_serving.local.demo import run_demo
 from dlpo_serving.local.player import PLAYERS, PlayerPlayback
 from dlpo_serving.local.say import _calls, say, split, typed_pieces
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import command
 from tests.serving.conftest import RunningServer
 

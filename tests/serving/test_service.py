@@ -18,7 +18,6 @@ from dlpo.text import Sentence, TextFeed
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import NotReadyError, OverloadError, QuotaError, RequestError, StalledError
-from dlpo_serving.loading.registry import warm
 from dlpo_serving.operations.keys import Quota
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
@@ -28,7 +27,8 @@ from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy
 from dlpo_serving.service import SLICE, SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.registry import warm
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import fake_voice, front_end
 from tests.fake_engine import FakeEngine
 

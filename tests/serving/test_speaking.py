@@ -15,12 +15,12 @@ import pytest
 import dlpo
 from dlpo import Client, Voice
 from dlpo.audio import read_wav
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError
 from dlpo_serving.errors import RequestError
 from dlpo_serving.local.say import say
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voice_names import DEFAULT_VOICE
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.serving.conftest import RunningServer
 
 TEXT = "Noise becomes speech. It takes one step."

@@ -17,7 +17,7 @@ from dlpo_serving.synthesis.denoiser_input import NEXT_BLOCKS
 from dlpo_serving.synthesis.harmonic_source import LOOKAHEAD
 from dlpo_serving.synthesis.level import CEILING, FADE_S, KNEE, LevelShaper, limited
 from dlpo_serving.synthesis.pauses import SENTENCE_PAUSE_S
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import fake_voice
 from tests.fake_engine import CONTEXT, FRAMES_CONTEXT, FakeEngine
 

@@ -17,11 +17,11 @@ from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
-from dlpo_serving.loading.costs import measure_costs
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.stream import Costs
-from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
+from dlpo_serving.voices.costs import measure_costs
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import fake_voice
 from tests.fake_engine import FakeEngine
 from tests.serving.conftest import RunningServer

@@ -16,8 +16,8 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.speaking import Voice
-from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import WAIT_S
 from tests.serving.conftest import RunningServer
 from tests.serving.spoken_by import by_http, by_riva, by_wyoming

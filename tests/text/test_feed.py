@@ -167,7 +167,7 @@ def test_a_text_without_anything_to_say_is_refused_at_its_end(pieces: list[str])
     assert all(feed.push(piece) == [] for piece in pieces)
     with pytest.raises(TextError):
         feed.finish()
-    assert feed.reading.dropped == sum(piece in "你😀" for piece in pieces if piece)
+    assert feed.reading.warnings.dropped == sum(piece in "你😀" for piece in pieces if piece)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from dlpo.errors import InputError, TextError
 from dlpo.text import TextFeed, TextFrontEnd
 from dlpo.text.common.front_end import MAX_SYMBOLS
-from dlpo.text.common.reading import TextReading
+from dlpo.text.common.reading import ReadingOptions
 from dlpo.text.symbols import START, SYMBOLS
 
 FRONT_END = TextFrontEnd()
@@ -117,15 +117,15 @@ def test_a_writer_learns_what_is_not_spoken_or_not_english(text: str, warnings: 
 
 
 @pytest.mark.parametrize(
-    ("reading", "said"),
+    ("options", "said"),
     [
-        (TextReading(), "so python code block done"),
-        (TextReading(code="speak"), "so one plus one done"),
-        (TextReading(code="skip", emoji="name"), "so done party popper u s"),
+        (ReadingOptions(), "so python code block done"),
+        (ReadingOptions(code="speak"), "so one plus one done"),
+        (ReadingOptions(code="skip", emoji="name"), "so done party popper u s"),
     ],
 )
-def test_code_and_emoji_are_read_as_the_request_says(reading: TextReading, said: str) -> None:
-    read = FRONT_END.process("So:\n```python\n1 + 1\n```\nDone 🎉🇺🇸", None, reading)
+def test_code_and_emoji_are_read_as_the_request_says(options: ReadingOptions, said: str) -> None:
+    read = FRONT_END.process("So:\n```python\n1 + 1\n```\nDone 🎉🇺🇸", None, options)
     assert " ".join(sentence.normalized for sentence in read.sentences) == said
 
 

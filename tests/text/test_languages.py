@@ -8,8 +8,9 @@ from dlpo.config.models import SpectralConfig, WaveGrad2Config
 from dlpo.errors import InputError
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.language import Language
-from dlpo.text.common.reading import TextReading, language_of_text
+from dlpo.text.common.reading import ReadingOptions
 from dlpo.text.common.ssml import document_language, document_voice
+from dlpo.text.common.warnings import language_of_text
 from dlpo.text.languages import (
     LANGUAGES,
     known_language,
@@ -87,10 +88,10 @@ def test_root_language_is_that_of_the_document() -> None:
 
 
 def test_request_names_the_language_of_a_text() -> None:
-    read = FRONT_END.process("El 21.", reading=TextReading(language="es"))
+    read = FRONT_END.process("El 21.", options=ReadingOptions(language="es"))
     assert read.sentences[0].normalized == "el veintiuno"
     with pytest.raises(InputError, match="can't be read"):
-        FRONT_END.process("a", reading=TextReading(language="xx"))
+        FRONT_END.process("a", options=ReadingOptions(language="xx"))
 
 
 def test_text_is_recognized_by_its_small_words() -> None:

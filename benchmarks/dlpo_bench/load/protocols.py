@@ -25,8 +25,8 @@ from dlpo_bench.statistics import rotated
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.local.local_server import local_server
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
+from dlpo_serving.voices.synthesizer import Synthesizer
 
 IN_PROCESS = "in process"
 WARM_UP = 3  # turns that don't count

@@ -12,12 +12,11 @@ from urllib.parse import quote
 
 from jinja2 import TemplateError
 
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.errors import DataError, writing
 from dlpo_bench.record import Record, read_record
 from dlpo_bench.report.quality import draw_pareto
 from dlpo_bench.report.sections import TITLES, section
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 
 PARTS: Mapping[str, Callable[[Record], Iterable[Hashable]]] = {

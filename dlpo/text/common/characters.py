@@ -94,7 +94,7 @@ class Characters:
 
         Args:
             text: any.
-            emoji: whether their names are read, see `TextReading`.
+            emoji: whether their names are read, see `ReadingOptions`.
         """
         if text.isascii() and text.isprintable():
             return ReadableText(text, range(len(text)), "")

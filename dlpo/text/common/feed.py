@@ -13,11 +13,11 @@ from typing import NamedTuple
 from dlpo.errors import TextError
 from dlpo.text.common.forms import is_upper
 from dlpo.text.common.formulas import in_formula
-from dlpo.text.common.front_end import TextFrontEnd, nothing_to_say
+from dlpo.text.common.front_end import USUAL, TextFrontEnd, nothing_to_say
 from dlpo.text.common.language import Language, Phonemes, Token
 from dlpo.text.common.markdown import FENCE, in_link
 from dlpo.text.common.markup import ITEM_SO_FAR, in_tag
-from dlpo.text.common.reading import TextReading
+from dlpo.text.common.reading import ReadingOptions, TextReading
 from dlpo.text.common.sentences import sentence_end
 from dlpo.text.common.ssml import is_ssml
 from dlpo.text.common.words import Sentence
@@ -50,7 +50,7 @@ class TextFeed:
         self,
         front_end: TextFrontEnd,
         dictionary: Mapping[str, str | Phonemes] | None = None,
-        reading: TextReading | None = None,
+        options: ReadingOptions = USUAL,
     ) -> None:
         """Begin without text; the arguments are as in `TextFrontEnd.process`.
 
@@ -58,9 +58,9 @@ class TextFeed:
         """
         self._front_end = front_end
         self._known = front_end.known_words(dictionary)
-        self.reading = reading or TextReading()
+        self.reading = TextReading(options)
         """what was not spoken so far"""
-        self._language = front_end.language_of(self.reading.language)
+        self._language = front_end.language_of(options.language)
         self._taken = 0  # characters returned as sentences
         self._code = ""  # the last of these, if they belong to an open block of code
         self._pending = ""
@@ -92,12 +92,14 @@ class TextFeed:
         found = self.flush() + self._take(0, last=True)
         if not self._speaking:
             text = "" if self._blank else "?"
-            raise TextError(nothing_to_say(text, self.reading.dropped, self._language.name))
+            raise TextError(
+                nothing_to_say(text, self.reading.warnings.dropped, self._language.name)
+            )
         return found
 
     def warnings(self) -> tuple[str, ...]:
         """Warnings for the writer about the text so far, one line each."""
-        return self.reading.warnings(self._language.name)
+        return self.reading.warnings.lines(self._language.name)
 
     def _complete(self, final: bool = False) -> list[Sentence]:
         """The sentences that are already complete."""
@@ -158,7 +160,8 @@ class TextFeed:
         text = self._code + text
         place = len(self._code)
         self._code = ""
-        if not last and self.reading.code != "speak" and self.reading.in_code ^ len(fences) % 2:
+        is_open = self.reading.in_code ^ len(fences) % 2
+        if not last and is_open and self.reading.options.code != "speak":
             end = place + fences[-1].end() if fences else 0
             self._code = text[end:]
             text = text[:end]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dlpo.errors import InputError, TextError
 from dlpo.text.common.calendar import with_days_swapped
 from dlpo.text.common.language import Language, Phonemes
-from dlpo.text.common.reading import TextReading
-from dlpo.text.common.sentences import PARAGRAPH, pieces, sentences
+from dlpo.text.common.reading import ReadingOptions, TextReading
+from dlpo.text.common.sentences import pieces, sentences
 from dlpo.text.common.ssml import is_ssml
+from dlpo.text.common.warnings import TextWarnings
 from dlpo.text.common.words import (
     MAX_SYMBOLS,
     ProcessedText,
@@ -28,7 +27,7 @@ from dlpo.text.symbols import SYMBOLS
 if TYPE_CHECKING:
     from dlpo.text.common.ssml.prosody import ProsodyLimits
 
-MAX_GAP = 100  # characters between two passages in which an empty line is looked for
+USUAL = ReadingOptions()
 
 
 class TextFrontEnd:
@@ -57,7 +56,7 @@ class TextFrontEnd:
 
         Raises InputError if it can't be read.
         """
-        if not code:
+        if not code or code == self.language.code:
             return self.language
         known = known_language(code)
         if known not in self._opened:  # two threads may both load it, and either be kept
@@ -68,7 +67,7 @@ class TextFrontEnd:
         self,
         text: str,
         dictionary: Mapping[str, str | Phonemes] | None = None,
-        reading: TextReading | None = None,
+        options: ReadingOptions = USUAL,
     ) -> ProcessedText:
         """Split, normalize and pronounce a text.
 
@@ -77,22 +76,22 @@ class TextFrontEnd:
         Args:
             text: plain, or with the Markdown that language models write.
             dictionary: overrides that of the voice.
-            reading: a new one, which says how code and emoji are read, and in which language.
+            options: how code and emoji are read, and in which language.
 
         Raises TextError if nothing can be spoken, InputError for a wrong dictionary.
         """
         if is_ssml(text):
-            return self.process_ssml(text, dictionary, reading=reading)
-        reading = reading or TextReading()
+            return self.process_ssml(text, dictionary, options=options)
+        reading = TextReading(options)
         found = self.process_passage(text, self.known_words(dictionary), reading)
-        return self._processed(text, found, reading)
+        return self._processed(text, found, reading.warnings, self.language_of(options.language))
 
     def process_ssml(
         self,
         document: str,
         dictionary: Mapping[str, str | Phonemes] | None = None,
         limits: ProsodyLimits | None = None,
-        reading: TextReading | None = None,
+        options: ReadingOptions = USUAL,
         voice_of: Callable[[str], str] | None = None,
     ) -> ProcessedText:
         """Process an SSML document, see docs/ssml.md; offsets are those of the document.
@@ -101,7 +100,7 @@ class TextFrontEnd:
             document: from ``<speak>`` to ``</speak>``.
             dictionary: overrides that of the voice, but not ``<phoneme>``.
             limits: how far ``<prosody>`` may go from the request's own speed and pitch.
-            reading: a new one, which says how emoji are read.
+            options: how emoji are read, for example.
             voice_of: what a voice that ``<voice>`` names is called here, "" if it is that of the
                 request; or raises InputError. By default none is known.
 
@@ -115,19 +114,18 @@ class TextFrontEnd:
         from dlpo.text.common.ssml.script import spoken_script
 
         known = self.known_words(dictionary)
-        reading = reading or TextReading()
-        language = self.language_of(reading.language)
+        warnings = TextWarnings()
         script = read_ssml(
             document,
             limits or ProsodyLimits(),
-            reading,
-            language,
+            options,
+            warnings,
+            self.language_of(options.language),
             self.language_of,
             voice_of or _no_voice,
         )
-        reading.language = script.language.code
         found = spoken_script(script, document, known, self._symbols)
-        return self._processed(script.text, found, reading)
+        return self._processed(script.text, found, warnings, script.language)
 
     def known_words(self, dictionary: Mapping[str, str | Phonemes] | None) -> dict[str, Phonemes]:
         """Words with a given pronunciation: the voice's, overridden by those of a request.
@@ -152,20 +150,20 @@ class TextFrontEnd:
         Args:
             text: whole sentences or clauses.
             known: from `known_words`.
-            reading: of the longer text, which notes what is not spoken.
+            reading: of the longer text.
             shouted: the whole text has only capitals; by default if this passage has.
             one_case: the whole text is in small letters or in capitals; by default if this
                 passage is.
             last: no more text follows.
         """
-        language = self.language_of(reading.language)
-        open_pause_s = reading.open_pause_s
+        options = reading.options
+        language = self.language_of(options.language)
         plain = reading.plain(text, last)
-        if reading.dates != "usual" and language.day_first is not (reading.dates == "dmy"):
+        if options.dates != "usual" and language.day_first is not (options.dates == "dmy"):
             plain = with_days_swapped(plain, *language.around_dates)
-        readable = language.characters.readable(plain, reading.emoji)
+        readable = language.characters.readable(plain, options.emoji)
         spoken = with_accents(
-            language.tokens(readable.text, given=known, shouted=shouted, trace=reading.trace),
+            language.tokens(readable.text, given=known, shouted=shouted, trace=options.trace),
             plain,
             readable.source_span,
             known,
@@ -177,8 +175,8 @@ class TextFrontEnd:
                 list(pronounced(sentence, language, known, readable.source_span, self._symbols)),
                 language,
             )
-            if reading.trace is not None:
-                reading.trace.sentence(sentence, words, language, known)
+            if options.trace is not None:
+                options.trace.sentence(sentence, words, language, known)
             lengths, marks = [], []
             for word in words:
                 lengths.append(len(word.phonemes) + 1)
@@ -187,57 +185,15 @@ class TextFrontEnd:
             for piece in pieces(lengths, marks, MAX_SYMBOLS):
                 part = words[piece]
                 found.append(sentence_of(part, text, part[0].start, part[-1].end))
-        found = with_paragraphs(found, text, reading)
-        reading.note(text, plain, readable, places)
-        return (
-            with_pauses(found, reading, open_pause_s) if reading.pauses or open_pause_s else found
-        )
+        reading.warnings.note(text, plain, readable, places)
+        return reading.between(found, text)
 
     def _processed(
-        self, text: str, found: Sequence[Sentence], reading: TextReading
+        self, text: str, found: Sequence[Sentence], warnings: TextWarnings, language: Language
     ) -> ProcessedText:
-        name = self.language_of(reading.language).name
         if not found:
-            raise TextError(nothing_to_say(text, reading.dropped, name))
-        noted = reading.unspoken or reading.small or reading.notes
-        warnings = reading.warnings(name) if noted else ()
-        return ProcessedText(tuple(found), reading.dropped, warnings)
-
-
-def with_paragraphs(found: list[Sentence], text: str, reading: TextReading) -> list[Sentence]:
-    """The sentences of a passage, knowing which of them follow an empty line."""
-    marked = []
-    end, gap = 0, reading.gap
-    for sentence in found:
-        gap += text[end : sentence.words[0].start]
-        opens = PARAGRAPH.search(gap) is not None
-        marked.append(replace(sentence, opens_paragraph=True) if opens else sentence)
-        end, gap = sentence.words[-1].end, ""
-    reading.gap = (gap + text[end:])[-MAX_GAP:]
-    return marked
-
-
-def with_pauses(
-    found: list[Sentence], reading: TextReading, before_s: float = 0.0
-) -> list[Sentence]:
-    """Sentences with the pauses of their passage; what no sentence precedes opens the next one.
-
-    ``before_s``: what the passages before it left.
-    """
-    ends = [sentence.words[-1].end for sentence in found]
-    reading.open_pause_s = 0.0
-    for place, seconds in reading.pauses:
-        index = bisect_right(ends, place) - 1
-        if index < 0:
-            before_s += seconds
-        else:
-            pause = (found[index].pause_after_s or 0.0) + seconds
-            found[index] = replace(found[index], pause_after_s=pause)
-    if found:
-        found[0] = replace(found[0], pause_before_s=before_s)
-    else:
-        reading.open_pause_s = before_s
-    return found
+            raise TextError(nothing_to_say(text, warnings.dropped, language.name))
+        return ProcessedText(tuple(found), warnings.dropped, warnings.lines(language.name))
 
 
 def _no_voice(name: str) -> str:

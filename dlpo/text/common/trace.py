@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dlpo.errors import TextError
 from dlpo.text.common.language import FormReading, Language, Phonemes, Token
-from dlpo.text.common.reading import TextReading
+from dlpo.text.common.reading import ReadingOptions
 from dlpo.text.common.tables import Said
 from dlpo.text.common.words import Word, spoken_words
 
@@ -153,5 +153,5 @@ def forms_fired(front_end: TextFrontEnd, text: str, language: str = "") -> list[
     """
     trace = Trace()
     with suppress(TextError):  # nothing to say; forms may have read it
-        front_end.process(text, reading=TextReading(language=language, trace=trace))
+        front_end.process(text, options=ReadingOptions(language=language, trace=trace))
     return trace.fired

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NoReturn
 
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
@@ -107,6 +108,7 @@ class AudioFormat:
         return bit_rate(self.sample_rate_hz) / 8
 
 
+@lru_cache(typed=True)
 def format_of(encoding: Encoding, sample_rate_hz: int | None, voice_rate_hz: int) -> AudioFormat:
     """The format for a caller who names a rate, or None for `usual_format`."""
     if sample_rate_hz is None:

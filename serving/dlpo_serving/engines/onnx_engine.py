@@ -132,6 +132,10 @@ class OnnxSentenceGraphs:
         self._shares = self.manifest.voice_input()
         self._bundle = bundle
         self._precision = precision or bundle.manifest.precision
+        self._contexts = {
+            steps: self.manifest.context_frames(steps, self._precision_of(f"denoiser_{steps}"))
+            for steps in self.manifest.available_steps
+        }
         self._loaded: dict[str, _Loaded] = {}
         for graph in ("encoder", "frames"):
             self._load_graph(graph)
@@ -141,7 +145,7 @@ class OnnxSentenceGraphs:
         return 1  # one core gains nothing from a batch
 
     def context_frames(self, steps: int) -> int:
-        return self.manifest.context_frames(steps, self._precision_of(f"denoiser_{steps}"))
+        return self._contexts[steps]
 
     def speaking(self, voice: str) -> Self:
         other = copy.copy(self)  # both share the graphs

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from dlpo.audio import Waveform, write_wav
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import DlpoError
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.local.local_server import local_server
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_names import DEFAULT_VOICE
 
 SENTENCES = (
     "Hello! Every sound of this voice was noise, only a handful of steps ago.",

@@ -12,7 +12,7 @@ from dlpo.errors import DlpoError, InputError, needs
 from dlpo.version import __version__
 from dlpo_serving.local.say import say
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_names import about_voices
+from dlpo_serving.voices.names import about_voices
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer

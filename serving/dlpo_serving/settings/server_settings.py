@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo.config.fields import Count, NotNegative, Positive, Range, SomeShare, kinds_of
 from dlpo.config.strict import After, Before, checked
 from dlpo.errors import ConfigError, InputError
@@ -18,7 +19,6 @@ from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.operations.logs import LogFormat, LogLevel
 from dlpo_serving.operations.tls import TlsFiles
 from dlpo_serving.rpc.interceptor import HEALTH, REFLECTION
-from dlpo_serving.voice_names import DEFAULT_VOICE
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # address to listen on -> address to call
 FLAG_NAMES = {  # of settings with several values: the flag is repeated for each

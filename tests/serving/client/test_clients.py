@@ -25,7 +25,7 @@ from dlpo_serving.client import (
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import ONCE
 from tests.serving.client.conftest import Heard
 from tests.serving.conftest import Authority, GatedEngine, RunningServer

@@ -20,13 +20,12 @@ from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle
 from dlpo.bundle.voice_json import seal
 from dlpo.errors import BundleError
 from dlpo.v1 import speech_pb2
-from dlpo_serving.loading import directory, registry
-from dlpo_serving.loading.directory import VoiceDirectory
 from dlpo_serving.protocols.endpoints import Endpoints
 from dlpo_serving.server import run_server
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voices import find_voice
+from dlpo_serving.voices import directory, find_voice, registry
+from dlpo_serving.voices.directory import VoiceDirectory
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import WAIT_S, fake_voice, lay
 from tests.serving.conftest import Clock, RunningServer
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from dlpo.bundle import DEFAULT_VOICE
 from dlpo.cli import app
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 from tests.callers import wait_until
 

@@ -23,9 +23,9 @@ from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving import server as dlpo_server
 from dlpo_serving.client import CallError, SpeechClient
-from dlpo_serving.loading import registry
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.voices import registry
 from tests.callers import ONCE, WAIT_S, UnluckyEngine, fake_voice, lay, refusal, wait_until
 from tests.serving.resilience.conftest import Neighbour
 
@@ -39,7 +39,7 @@ from dlpo.text import TextFrontEnd
 from dlpo_serving import server
 from tests.fake_engine import FakeEngine
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 
 class HangingEngine(FakeEngine):
     calls = 0
@@ -146,7 +146,7 @@ def test_voices_that_come_corrupt_again_and_go_disturb_no_stream(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(registry, "NICENESS", 0)  # a busy machine would starve it
-    caplog.set_level(logging.INFO, "dlpo_serving.loading")
+    caplog.set_level(logging.INFO, "dlpo_serving.voices")
     lay(tiny_bundle, tmp_path, "ann")
     server = patient_server(voice_directory=tmp_path, voice_poll_s=0.1)
 

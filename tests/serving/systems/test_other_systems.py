@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from dlpo.audio import read_wav
-from dlpo.bundle import Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo_serving.client import CallError, SpeechClient
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_names import DEFAULT_VOICE
 from dlpo_serving.voices import find_voice
 from tests.callers import WAIT_S, ServerProcess, lay, server_process, wait_until
 from tests.serving.spoken_by import posted

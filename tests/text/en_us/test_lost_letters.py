@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from dlpo.errors import TextError
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.reading import TextReading
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
@@ -51,9 +50,8 @@ def letters(text: str) -> str:
 def lost(text: str) -> str:
     """What is neither spoken nor reported, "" if nothing is."""
     reading = TextReading()
-    try:
-        sentences = FRONT_END.process(text, reading=reading).sentences
-    except TextError:
+    sentences = FRONT_END.process_passage(text, {}, reading)
+    if not sentences:
         return ""  # reported
     spoken = bytearray(len(text))
     for sentence in sentences:
@@ -62,7 +60,7 @@ def lost(text: str) -> str:
             if not word.phonemes:
                 return word.word
     silent = letters("".join(one for one, said in zip(text, spoken, strict=True) if not said))
-    reported = letters("".join(reading.unspoken))
+    reported = letters("".join(reading.warnings.unspoken))
     return "" if silent == reported else f"{silent!r}, reported {reported!r}"
 
 

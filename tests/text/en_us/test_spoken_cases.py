@@ -9,7 +9,7 @@ import pytest
 
 from dlpo.errors import SsmlError
 from dlpo.text import TextFeed, TextFrontEnd
-from dlpo.text.common.reading import TextReading
+from dlpo.text.common.reading import ReadingOptions
 
 ROOT = Path(__file__).resolve().parents[3]
 checked = runpy.run_path(str(ROOT / "scripts" / "spoken_cases"))["checked"]
@@ -62,13 +62,13 @@ def test_stage_directions_are_spoken_only_if_asked_for() -> None:
     found = FRONT_END.process("[laughs] Hello.")
     assert [s.normalized for s in found.sentences] == ["hello"]
     assert found.warnings == ("not spoken: [laughs]",)
-    spoken = FRONT_END.process("[laughs] Hello.", reading=TextReading(directions=True))
+    spoken = FRONT_END.process("[laughs] Hello.", options=ReadingOptions(directions=True))
     assert spoken.sentences[0].normalized == "laughs hello"
 
 
 def test_day_comes_first_for_who_writes_so() -> None:
     def said(text: str, dates: str) -> str:
-        return FRONT_END.process(text, reading=TextReading(dates=dates)).sentences[0].normalized
+        return FRONT_END.process(text, options=ReadingOptions(dates=dates)).sentences[0].normalized
 
     assert said("On 5/3/2024.", "usual") == "on may third twenty twenty four"
     assert said("On 5/3/2024.", "dmy") == "on march fifth twenty twenty four"
@@ -84,11 +84,11 @@ def test_what_ssml_cant_do_is_a_warning_or_an_error() -> None:
         "<voice>",
         "<mstts:hi>",
     ]
-    strict = TextReading(strict_ssml=True)
+    strict = ReadingOptions(strict_ssml=True)
     with pytest.raises(SsmlError, match="<voice>: no voice 'x' is known here"):
-        FRONT_END.process(document.replace("&", "and"), reading=strict)
+        FRONT_END.process(document.replace("&", "and"), options=strict)
     with pytest.raises(SsmlError, match="<mstts:hi>: is not supported"):
-        FRONT_END.process("<speak><mstts:hi>Jo</mstts:hi></speak>", reading=strict)
+        FRONT_END.process("<speak><mstts:hi>Jo</mstts:hi></speak>", options=strict)
     with pytest.raises(SsmlError):
         FRONT_END.process("<speak>Not <b>closed</speak>")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dlpo.text import TextFeed, TextFrontEnd
-from dlpo.text.common.reading import TextReading
+from dlpo.text.common.reading import ReadingOptions
 
 ROOT = Path(__file__).resolve().parents[3]
 judged = runpy.run_path(str(ROOT / "scripts" / "spoken_cases"))["judged"]
@@ -17,7 +17,7 @@ FRONT_END = TextFrontEnd(language="es-419")
 
 def said(text: str, language: str = "") -> str:
     text = text.replace("\\n", "\n")
-    sentences = FRONT_END.process(text, reading=TextReading(language=language)).sentences
+    sentences = FRONT_END.process(text, options=ReadingOptions(language=language)).sentences
     return " / ".join(sentence.normalized for sentence in sentences)
 
 
@@ -72,7 +72,7 @@ def test_pieces_give_the_sentences_of_the_whole(size: int) -> None:
 
 
 def test_emoji_have_spanish_names() -> None:
-    (sentence,) = FRONT_END.process("Hola 👍", reading=TextReading(emoji="name")).sentences
+    (sentence,) = FRONT_END.process("Hola 👍", options=ReadingOptions(emoji="name")).sentences
     assert sentence.normalized == "hola pulgar arriba"
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dlpo.errors import SsmlError, TextError
 from dlpo.text import TextFrontEnd
-from dlpo.text.common.reading import TextReading
+from dlpo.text.common.reading import ReadingOptions
 from dlpo.text.common.ssml.elements import MAX_VALUE
 from dlpo.text.common.ssml.prosody import ProsodyLimits
 from dlpo.text.common.ssml.reader import (
@@ -19,6 +19,7 @@ from dlpo.text.common.ssml.reader import (
     read_ssml,
 )  # fmt: skip
 from dlpo.text.common.ssml.script import Script
+from dlpo.text.common.warnings import TextWarnings
 from dlpo.text.symbols import MAX_WRITTEN
 
 FRONT_END = TextFrontEnd()
@@ -42,7 +43,8 @@ def read(document: str) -> Script:
     return read_ssml(
         document,
         ProsodyLimits(),
-        TextReading(strict_ssml=True),
+        ReadingOptions(strict_ssml=True),
+        TextWarnings(),
         front_end.language,
         front_end.language_of,
         str.lower,

@@ -11,7 +11,7 @@ from xml.parsers import expat
 from dlpo.errors import InputError, SsmlError
 from dlpo.text.common.language import Language
 from dlpo.text.common.phonemes import parse_phonemes
-from dlpo.text.common.reading import TextReading
+from dlpo.text.common.reading import ReadingOptions
 from dlpo.text.common.ssml.elements import (
     ATTRIBUTES,
     EMPTY,
@@ -32,6 +32,7 @@ from dlpo.text.common.ssml.prosody import (
     lenient_value,
 )
 from dlpo.text.common.ssml.script import Script
+from dlpo.text.common.warnings import TextWarnings
 
 MAX_CHARACTERS = 200_000  # of a document; the server's own limit on texts is lower
 NO_ELEMENTS = expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS]
@@ -51,7 +52,8 @@ _IGNORED = {
 def read_ssml(
     document: str,
     limits: ProsodyLimits,
-    reading: TextReading,
+    options: ReadingOptions,
+    warnings: TextWarnings,
     language: Language,
     language_of: Callable[[str], Language],
     voice_of: Callable[[str], str],
@@ -61,7 +63,8 @@ def read_ssml(
     Args:
         document: any text.
         limits: how far its prosody may go.
-        reading: notes what is not spoken.
+        options: how emoji are read, and whether what can't be done is an error.
+        warnings: gets what is not spoken.
         language: that of the document where it names none.
         language_of: opens a language by its code, or raises InputError.
         voice_of: what the voice of a name is called here, "" if it is that of the request; or
@@ -70,7 +73,7 @@ def read_ssml(
     Raises:
         SsmlError: it is malformed, too large, or asks for what can't be done.
     """
-    return _Reader(document, limits, reading, language, language_of, voice_of).read()
+    return _Reader(document, limits, options, warnings, language, language_of, voice_of).read()
 
 
 class _Element(NamedTuple):
@@ -93,19 +96,20 @@ class _Reader:
         self,
         document: str,
         limits: ProsodyLimits,
-        reading: TextReading,
+        options: ReadingOptions,
+        warnings: TextWarnings,
         language: Language,
         language_of: Callable[[str], Language],
         voice_of: Callable[[str], str],
     ) -> None:
         self._voice_of = voice_of
-        self._strict = reading.strict_ssml
-        self._notes = reading.notes
+        self._strict = options.strict_ssml
+        self._notes = warnings.notes
         self._document = document if self._strict else _BARE_AMPERSAND.sub("＆", document)
         self._limits = limits
         self._language = language
         self._language_of = language_of
-        self._script = Script(reading, language)
+        self._script = Script(options, warnings, language)
         self._open: list[_Element] = []
         self._elements = 0
         self._pauses_s = 0.0

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from dlpo.text.common.characters import ReadableText
 from dlpo.text.common.forms import is_upper
 from dlpo.text.common.language import Language, Phonemes, Token
-from dlpo.text.common.reading import TextReading
+from dlpo.text.common.reading import ReadingOptions
 from dlpo.text.common.sentences import MarkedToken, pieces, sentences
 from dlpo.text.common.ssml.prosody import SpokenProsody
+from dlpo.text.common.warnings import TextWarnings
 from dlpo.text.common.words import (
     MAX_SYMBOLS,
     Mark,
@@ -46,8 +47,8 @@ class Stretch(NamedTuple):
 class Script:
     """Readable text (see `Characters`) and the requests of the document by place."""
 
-    def __init__(self, reading: TextReading, language: Language) -> None:
-        """`reading` notes what is not spoken."""
+    def __init__(self, options: ReadingOptions, warnings: TextWarnings, language: Language) -> None:
+        """`warnings` get what is not spoken."""
         self.text = ""
         """the whole text, once it is finished"""
         self.stretches: list[Stretch] = []
@@ -58,9 +59,10 @@ class Script:
         """places and seconds"""
         self.marks: list[tuple[int, str]] = []
         """places and names"""
-        self.trace = reading.trace
-        """see `TextReading`"""
-        self._reading = reading
+        self.trace = options.trace
+        """see `ReadingOptions`"""
+        self._emoji = options.emoji
+        self._warnings = warnings
         self._language = language
         self.language = language
         """that of the document"""
@@ -152,8 +154,8 @@ class Script:
 
     def _readable(self, written: str) -> ReadableText:
         """Fold text, with blanks for line ends, since only elements make paragraphs."""
-        readable = self._language.characters.readable(_SPACE.sub(" ", written), self._reading.emoji)
-        self._reading.note(readable.dropped, written, readable, [])
+        readable = self._language.characters.readable(_SPACE.sub(" ", written), self._emoji)
+        self._warnings.note(readable.dropped, written, readable, [])
         return readable
 
     def _separate_from(self, written: str, place: int) -> None:

@@ -11,7 +11,7 @@ from dlpo.bundle import Manifest
 from dlpo_serving.errors import UnknownVoiceError, wrong_value
 from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
 from dlpo_serving.service import SynthesisService
-from dlpo_serving.voice_names import AboutVoice, about_voices
+from dlpo_serving.voices.names import AboutVoice, about_voices
 
 USUAL_LIMIT, MOST = 10, 100  # voices of a page
 GENDERS = {"woman": "feminine", "man": "masculine"}

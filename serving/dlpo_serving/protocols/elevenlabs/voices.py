@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dlpo.bundle import Manifest
 from dlpo_serving.protocols.http.speech_body import MODELS
-from dlpo_serving.voice_names import AboutVoice, about_voices
+from dlpo_serving.voices.names import AboutVoice, about_voices
 
 
 def listed(voices: Iterable[Manifest]) -> list[dict[str, object]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from dlpo_serving.voice_names import about_voices
+from dlpo_serving.voices.names import about_voices
 
 PAGE_HEADERS = {
     # Scripts, styles and connections only from this server; the page may not be framed.

@@ -12,7 +12,7 @@ from dlpo.bundle import Manifest
 from dlpo_serving.protocols.http.speech_body import SpeechBody, named
 from dlpo_serving.protocols.http.statuses import BodyError
 from dlpo_serving.request import SpeechRequest, SynthesisCall
-from dlpo_serving.voice_names import voice_named
+from dlpo_serving.voices.names import voice_named
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.encodings.wire import decode_samples, encoding_message, read_encoding
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import WAIT_S, refusal
 from tests.serving.conftest import GatedEngine, RunningServer
 

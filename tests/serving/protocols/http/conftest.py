@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 
 from dlpo_serving.errors import UnauthenticatedError
-from dlpo_serving.loading.costs import measure_costs
-from dlpo_serving.offered_voices import LoadedVoice
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.protocols.http.requests import HttpLimits
@@ -24,7 +22,9 @@ from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.costs import measure_costs
+from dlpo_serving.voices.offered import LoadedVoice
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import WAIT_S, fake_voice, in_another_thread
 from tests.serving.conftest import GatedEngine
 

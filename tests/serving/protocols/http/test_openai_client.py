@@ -15,8 +15,8 @@ from openai import BadRequestError, NotFoundError, OpenAI
 
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
-from dlpo_serving.voice_names import voice_named
+from dlpo_serving.voices.names import voice_named
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import fake_voice
 from tests.serving.protocols.http.conftest import RunningServer
 

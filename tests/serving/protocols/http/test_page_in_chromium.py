@@ -12,7 +12,7 @@ from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests import browsing
 from tests.serving.conftest import GatedEngine
 from tests.serving.protocols.http.conftest import RunningServer

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.server import listening
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import rest_of
 from tests.serving.protocols.http.conftest import Client, RunningServer
 

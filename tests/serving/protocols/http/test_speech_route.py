@@ -19,7 +19,7 @@ from dlpo.errors import EngineError
 from dlpo_serving.engine import Floats
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_names import voice_named
+from dlpo_serving.voices.names import voice_named
 from tests.callers import WAIT_S, fake_voice, wait_until
 from tests.fake_engine import FakeEngine
 from tests.serving.conftest import GatedEngine

@@ -24,7 +24,7 @@ from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
     SynthesizeSpeechResponse,
 )
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesizer import Synthesizer
+from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import WAIT_S, python_of, refusal
 from tests.decoders import decode_stream
 from tests.serving.conftest import RunningServer

@@ -12,11 +12,11 @@ from dlpo.errors import InputError, TextError
 from dlpo.text import ProcessedText, TextFrontEnd
 from dlpo.text.common.feed import TextFeed
 from dlpo.text.common.front_end import parse_dictionary
-from dlpo.text.common.reading import TextReading
+from dlpo.text.common.reading import ReadingOptions
 from dlpo.text.languages import ipa_parser
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.request import SpeechRequest
-from dlpo_serving.voice_names import voice_named
+from dlpo_serving.voices.names import voice_named
 
 if TYPE_CHECKING:
     from dlpo.text.common.ssml.prosody import ProsodyLimits
@@ -45,20 +45,22 @@ class TextReader:
             words = parse_dictionary(request.dictionary, parse)
         return replace(request, dictionary=words, alphabet="arpabet")
 
-    def read(self, request: SpeechRequest) -> ProcessedText:
+    def read(self, request: SpeechRequest, looks_like: str | None = None) -> ProcessedText:
         """The sentences of a request whose numbers have been validated.
+
+        `looks_like`: see `VoiceChoice.of`.
 
         Raises:
             RequestError: nothing in the text can be spoken, or the dictionary is invalid.
         """
-        dictionary = self.parsed(request).dictionary or None
-        reading = self._reading(request)
+        dictionary = self.parsed(request).dictionary if request.dictionary else None
+        options = self._options(request, looks_like)
         with text_errors_as_violations():
             if not request.ssml:
-                return self.front_end.process(request.text, dictionary, reading)
+                return self.front_end.process(request.text, dictionary, options)
             limits = self._limits_beside(request)
             return self.front_end.process_ssml(
-                request.text, dictionary, limits, reading, self._named
+                request.text, dictionary, limits, options, self._named
             )
 
     def feed(self, request: SpeechRequest) -> TextFeed:
@@ -69,7 +71,7 @@ class TextReader:
         """
         with text_errors_as_violations():
             return TextFeed(
-                self.front_end, self.parsed(request).dictionary or None, self._reading(request)
+                self.front_end, self.parsed(request).dictionary or None, self._options(request)
             )
 
     def _named(self, name: str) -> str:
@@ -99,15 +101,16 @@ class TextReader:
             pitch_semitones=(lowest - request.pitch_semitones, highest - request.pitch_semitones),
         )
 
-    def _reading(self, request: SpeechRequest) -> TextReading:
+    def _options(self, request: SpeechRequest, looks_like: str | None = None) -> ReadingOptions:
         """How the text of a request is read: in its language, or in that of the voice."""
-        return TextReading(
+        return ReadingOptions(
             request.code,
             request.emoji,
             request.language or self.manifest.language,
             request.dates,
             request.directions,
             request.ssml == "strict",
+            looks_like,
         )
 
 

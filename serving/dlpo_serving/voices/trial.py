@@ -1,7 +1,7 @@
 """A trial of a bundle in a process of its own, before a server that has callers opens it.
 
 Shapes that demand all memory, graphs that compute for hours or crash the run-time end that process
-instead of the server: `python -m dlpo_serving.loading.trial PATH [PRECISION]`.
+instead of the server: `python -m dlpo_serving.voices.trial PATH [PRECISION]`.
 """
 
 from __future__ import annotations

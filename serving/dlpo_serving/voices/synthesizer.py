@@ -15,7 +15,7 @@ from dlpo_serving.engine import Engine
 from dlpo_serving.request import SpeechRequest, check_request
 from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
-from dlpo_serving.text_reader import TextReader, text_errors_as_violations
+from dlpo_serving.voices.text_reader import TextReader, text_errors_as_violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,16 @@ class Synthesizer:
         """
         return Synthesizer(self.engine.speaking(voice), self.text_reader.front_end)
 
-    def read(self, request: SpeechRequest) -> PreparedRequest:
+    def read(self, request: SpeechRequest, looks_like: str | None = None) -> PreparedRequest:
         """Validate a request and convert its text to sentences of phonemes.
+
+        `looks_like`: see `VoiceChoice.of`.
 
         Raises:
             RequestError: a field is out of range, or nothing in the text can be spoken.
         """
         steps = check_request(request, self.manifest)
-        text = self.text_reader.read(request)
+        text = self.text_reader.read(request, looks_like)
         return PreparedRequest(request, text.sentences, steps, text.warnings)
 
     def job(

@@ -15,7 +15,7 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.stream import CostLines, Line
 from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.synthesis.job import compute_unit
-from dlpo_serving.synthesizer import PreparedRequest, Synthesizer
+from dlpo_serving.voices.synthesizer import PreparedRequest, Synthesizer
 
 STARTUP_CHUNKS = len(STREAM_LADDER)
 # A number, a word in no lexicon, a sentence longer than the small chunks, and a second sentence.

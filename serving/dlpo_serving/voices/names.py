@@ -13,7 +13,6 @@ KOKORO_VOICE = re.compile(r"[abefhijpz]([fm])_([a-z]+)")
 KOKORO_SHARE = re.compile(r"([^()*]{1,100})(?:\(([0-9.]{1,20})\)|\*([0-9.]{1,20}))?")
 OPENAI_VOICES = dict.fromkeys(("alloy", "coral", "fable", "marin", "nova", "sage", "shimmer"), "f")
 OPENAI_VOICES |= dict.fromkeys(("ash", "ballad", "cedar", "echo", "onyx", "verse"), "m")
-DEFAULT_VOICE = "heart"
 DEFAULT_MALE_VOICE = "michael"  # the built-in voice that other APIs' male voice names map to
 
 

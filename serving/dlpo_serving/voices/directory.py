@@ -19,8 +19,8 @@ from pathlib import Path
 from dlpo.bundle import MANIFEST
 from dlpo.errors import ConfigError
 from dlpo.operating_system import this_user
-from dlpo_serving.offered_voices import LoadedVoice
 from dlpo_serving.operations.files import Clock
+from dlpo_serving.voices.offered import LoadedVoice
 
 _log = logging.getLogger(__name__)
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlpo.bundle import MANIFEST, Bundle, Manifest
+from dlpo.bundle import DEFAULT_VOICE, MANIFEST, Bundle, Manifest
 from dlpo.commit import PACKAGE
 from dlpo.errors import InputError
-from dlpo_serving.voice_names import DEFAULT_VOICE, about_voices, voice_named
+from dlpo_serving.voices.names import about_voices, voice_named
 
 if TYPE_CHECKING:
     from dlpo_serving.engines import EngineName, EnginePrecision
     from dlpo_serving.request import SpeechRequest
-    from dlpo_serving.synthesizer import Synthesizer
+    from dlpo_serving.voices.synthesizer import Synthesizer
 
 _EMBEDDED = PACKAGE / "voices"  # bundles, named after the first voice
 
@@ -133,14 +133,14 @@ def open_voice(
     from dlpo.text import TextFrontEnd
     from dlpo_serving.engines import open_engine
     from dlpo_serving.request import check_request
-    from dlpo_serving.synthesizer import Synthesizer
-    from dlpo_serving.voice_choice import chosen_voice
+    from dlpo_serving.voices.choice import VoiceChoice
+    from dlpo_serving.voices.synthesizer import Synthesizer
 
     place, name = _find(_written(name_or_path))
     bundle = Bundle.load(place)
     manifest = bundle.manifest
     if request:
-        name = (not name_or_path and chosen_voice(request, manifest.of_voices)) or name
+        name = (not name_or_path and VoiceChoice(manifest.of_voices).of(request)[0]) or name
         check_request(request, manifest if place == Path(name) else manifest.with_voice(name))
     words = {**manifest.dictionary, **(dictionary or {})}
     front_end = TextFrontEnd(words, manifest.language, manifest.symbols)

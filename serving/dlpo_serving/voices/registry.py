@@ -15,18 +15,17 @@ from dlpo.text.common.front_end import parse_dictionary
 from dlpo_serving.encodings.encoder import warm_encoders
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.engines import check_engine
-from dlpo_serving.loading.costs import measure_costs
-from dlpo_serving.loading.directory import VoiceDirectory, check_directory
-from dlpo_serving.loading.trial import try_bundle
-from dlpo_serving.offered_voices import LoadedVoice
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import FIRST_CHUNK_S, Costs
-from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice
+from dlpo_serving.voices.costs import measure_costs
+from dlpo_serving.voices.directory import VoiceDirectory, check_directory
+from dlpo_serving.voices.offered import LoadedVoice, OfferedVoices
+from dlpo_serving.voices.synthesizer import Synthesizer
+from dlpo_serving.voices.trial import try_bundle
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ def warm(synthesizer: Synthesizer, lanes: int = 1) -> LoadedVoice:
 
 
 class VoiceRegistry:
-    """Manages the voices of a service.
+    """Loads, offers and withdraws the voices of a server.
 
     While the server runs, voices are loaded on a separate low-priority thread. For a GPU, they
     must be loaded by the lane that computes; see `EngineExecutor.run`.
@@ -74,12 +73,12 @@ class VoiceRegistry:
     def __init__(
         self,
         settings: ServerSettings,
-        service: SynthesisService,
+        offered: OfferedVoices,
         executor: EngineExecutor,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
-        self._service = service
+        self._offered = offered
         self._executor = executor
         self._metrics = metrics
         self._loader = ThreadPoolExecutor(1, "loader", lower_priority, (NICENESS,))
@@ -115,7 +114,7 @@ class VoiceRegistry:
         """Watch the voice folder, if the settings name one, until cancelled."""
         if not self._settings.voice_directory:
             return
-        named = [manifest.voice for manifest in self._service.voices]
+        named = [manifest.voice for manifest in self._offered.manifests]
         folder = VoiceDirectory(self._settings.voice_directory, clock, self._open, named)
         on_lane = self._settings.engine != "cpu"
         run = self._executor.run if on_lane else self._loader.submit
@@ -146,7 +145,7 @@ class VoiceRegistry:
 
     def _offer(self, voice: LoadedVoice) -> None:
         offered = voice.manifest.offered_voices
-        for manifest in self._service.voices:
+        for manifest in self._offered.manifests:
             if manifest.voice in offered:
                 self._metrics.offer(manifest, self._settings.engine, False)
         first_s = voice.costs.work_s(FIRST_CHUNK_S, 0.0, voice.manifest.steps)
@@ -158,12 +157,12 @@ class VoiceRegistry:
                 first_s,
                 self._settings.max_first_audio_s,
             )
-        self._service.add_voice(voice)
+        self._offered.add(voice)
         for name in offered:
             self._metrics.offer(voice.manifest.with_voice(name), self._settings.engine)
         self.filled.set()
 
     def _withdraw(self, name: str) -> None:
-        manifest = self._service.remove_voice(name).manifest
+        manifest = self._offered.remove(name).manifest
         for each in manifest.offered_voices:
             self._metrics.offer(manifest.with_voice(each), self._settings.engine, False)
