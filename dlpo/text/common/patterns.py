@@ -9,6 +9,8 @@ from typing import Any, TypeVar, cast
 
 ARGUMENT = r"\((?:[a-zA-Z]|\d{1,4}(?:[a-z]|\s?°)?|[^()]{0,12}[+*/^-][^()]{0,12})\)"
 """Of a function: sin(x), log(2), cos(a + b); but not "tan(ned)"."""
+_Cached = TypeVar("_Cached", bound=Callable[..., Any])
+_CACHES: list[Callable[[], None]] = []
 
 
 def late(pattern: str) -> re.Pattern[str]:
@@ -29,10 +31,6 @@ class _Late:
         found = getattr(self._compiled, name)
         setattr(self, name, found)
         return found
-
-
-_Cached = TypeVar("_Cached", bound=Callable[..., Any])
-_CACHES: list[Callable[[], None]] = []
 
 
 def while_reading(size: int) -> Callable[[_Cached], _Cached]:

@@ -15,19 +15,28 @@ A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
     reads     texts that the row must read, with ``||`` between them
     leaves    texts that it must leave
 
-What it says are words, and fields for what a group of the pattern matched: ``{1}`` in lower case,
-also as a part of a word, ``{1}s``; ``{1:cardinal}`` by `cardinal_words` in the language's module of
-numbers, ``{1:calendar.month}`` by `month_words` in that of the calendar, ``{1^}`` letter by letter,
-``{1@table}`` as a table says it, ``{1#hour/hours}`` for one and for more. A group without a match
-says nothing. ``@module.function`` is a function of the language, from the match to words or None if
-it is something else after all; ``@`` is a plain word.
+What it says are words, and fields for what a group of the pattern matched:
+
+    {1}               in lower case, also as a part of a word: ``{1}s``
+    {1:cardinal}      by `cardinal_words` in the language's module of numbers, or in that of the
+                      same name for all languages
+    {1:calendar.day}  by `day_words` in the language's module calendar
+    {1:ordinal=f}     with another argument
+    {1:year+plural}   by one, and then what that gives by the other
+    de{1:year}        a word before it
+    {1^}              its letters and digits one by one
+    {1@table}         as a table says it; {1@table}bound: with an ending
+    {1#hour/hours}    one word for one and another for more
+
+A group without a match says nothing. ``@module.function`` is a function of the language, from the
+match to words or None if it is something else after all; ``@`` is a plain word.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial, reduce
 from importlib import import_module
 from operator import attrgetter, itemgetter
 from typing import Any, cast
@@ -36,7 +45,9 @@ from dlpo.text.common.forms import Form, Speak
 from dlpo.text.common.neighbors import Context
 from dlpo.text.common.tables import Tables, any_key
 
-_FIELD = re.compile(r"\{(\w+)(?::(?:(\w+)\.)?(\w+)|(\^)|@(\w+)|#([^/}]*)/([^}]*))?\}")
+_FIELD = re.compile(
+    r"([^{}]*)\{(\w+)(?::([\w.=+]+)|(\^)|@(\w+)|#([^/}]*)/([^}]*))\}([^{}]*)|\{(\w+)\}"
+)
 _GLUED = re.compile(r"\{(\d)\}")
 _KEYS = re.compile(r"\{@(\w+)\}")
 _PIECE = re.compile(r"\{([a-z_]+)\.([A-Z]\w+)\}")
@@ -55,7 +66,8 @@ class Row:
         """
         priority, self.begins, left, pattern, before, after, says, reads, leaves = cells
         self.name = name
-        self.reads, self.leaves = _texts(reads), _texts(leaves)
+        self.reads = _texts(reads)
+        self.leaves = _texts(leaves)
         self.priority = int(priority)
         self.is_word = says == "@"
         self._written = pattern
@@ -99,18 +111,36 @@ class Row:
         """A function from a match to the words of one part of what is said."""
         field = _FIELD.fullmatch(written)
         if not field:
-            return lambda match: [_GLUED.sub(lambda group: match[int(group[1])].lower(), written)]
-        named, module, verbalizer, spelled, table, one, many = field.groups()
+            return lambda match: [
+                _GLUED.sub(lambda one: (match[int(one[1])] or "").lower(), written)
+            ]
+        before, named, chain, spelled, table, one, many, ending, plain = field.groups()
+        named = named or plain
         group = int(named) if named.isdigit() else named
+        if plain:
+            return lambda match: (match[group] or "").lower().split()
         if one is not None:
             return lambda match: (one if match[group] == "1" else many).split()
         if spelled:
-            return lambda match: [*(match[group] or "").upper()]
+            return lambda match: [c for c in (match[group] or "").upper() if c.isalnum()]
         if table:
-            said = self._tables.words(table)
-            return lambda match: said.get(match[group]) or said[match[group].lower()]
-        say = self._named(module or "numbers", f"{verbalizer}_words") if verbalizer else _lower
-        return lambda match: say(match[group]) if match[group] is not None else []
+            say = _looked_up(self._tables.words(table))
+        else:
+            say = _chained([self._verbalizer(*link.split("=")) for link in chain.split("+")])
+        first = before.split()
+
+        def part(match: re.Match[str]) -> list[str]:
+            if match[group] is None:
+                return []
+            *words, last = [*first, *say(match[group])] or [""]
+            return [*words, last + ending] if last or ending else []
+
+        return part
+
+    def _verbalizer(self, name: str, *arguments: str) -> Callable[[Any], Any]:
+        module, _, function = name.rpartition(".")
+        say = self._named(module or "numbers", f"{function}_words")
+        return partial(say, **dict(zip(("gender", "short"), arguments, strict=False)))
 
 
 def rows_of(tables: Tables, package: str) -> list[Row]:
@@ -136,5 +166,9 @@ def _texts(cell: str) -> list[str]:
     return [text.strip() for text in cell.split("||")] if cell else []
 
 
-def _lower(written: str) -> list[str]:
-    return written.lower().split()
+def _looked_up(said: Mapping[str, list[str]]) -> Callable[[str], list[str]]:
+    return lambda written: said.get(written) or said[written.lower()]
+
+
+def _chained(links: Sequence[Callable[[Any], Any]]) -> Callable[[str], list[str]]:
+    return lambda written: reduce(lambda said, link: link(said), links, cast("Any", written))

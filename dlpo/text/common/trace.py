@@ -95,7 +95,8 @@ class Trace:
         ``readings``: of all of them, in their order.
         """
         if match.string is not self._passage:
-            self._passage, self._readings = match.string, {}
+            self._passage = match.string
+            self._readings.clear()
         found = self._readings[match.start()] = list(readings)
         self.fired.append(next(one.form for one in found if one.words is not None))
 

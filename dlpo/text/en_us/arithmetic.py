@@ -7,7 +7,7 @@ import re
 from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.context import to_or_and
-from dlpo.text.en_us.numbers import UNIT, cardinal_words
+from dlpo.text.en_us.numbers import UNIT
 from dlpo.text.en_us.tables import TABLES, any_of
 
 _MATHS = r"[\d.,\s()+*/xyz×÷^%–−-]{0,30}"
@@ -63,8 +63,3 @@ def to(match: re.Match[str]) -> list[str]:
 def to_between(match: re.Match[str]) -> list[str]:
     """A dash between two times or days."""
     return [to_or_and(match)]
-
-
-def and_to_words(digits: str) -> list[str]:
-    """The third of a ratio: ``"4"`` -> to four."""
-    return ["to", *cardinal_words(digits)]

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
 from dlpo.text.en_us.numbers import (
     cardinal_words,
-    cardinals_words,
     ordinal_words,
     pair_words,
-    plural_words,
     year_words,
 )
 from dlpo.text.en_us.tables import words_of
@@ -64,11 +62,6 @@ def minutes_words(digits: str) -> list[str]:
     return ["hundred"] if digits == "00" else pair_words(digits)
 
 
-def loose_minutes_words(digits: str) -> list[str]:
-    """Of a time without a colon, at 730: ``"30"`` -> thirty, ``"00"`` -> nothing."""
-    return [] if digits == "00" else pair_words(digits)
-
-
 def clock(match: re.Match[str]) -> list[str]:
     """2:15p, 14:30:05; 1:02:03 without a part of the day lasts that long."""
     hour, seconds = match["clock_hour"], match["clock_second"]
@@ -105,12 +98,3 @@ def _clock_words(
     if seconds:
         words += ["and", *cardinal_words(str(int(seconds))), "seconds"]
     return [*words, *meridiem]
-
-
-def decade(match: re.Match[str]) -> list[str]:
-    """1980s: nineteen eighties; the '00s: two thousands."""
-    found = match.groupdict()
-    century, tens = found.get("century"), found.get("tens") or found.get("short") or ""
-    if tens == "00":
-        return plural_words(year_words((century or "20") + tens))
-    return (cardinal_words(century) if century else []) + cardinals_words(tens)

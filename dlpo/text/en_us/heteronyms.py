@@ -30,7 +30,7 @@ _SHOWN = 5  # reasons of the model
 _BESIDE_VERBS = frozenset({"NN", "JJ", "RB", "VBD"})  # roles in which verbs sound otherwise
 
 
-class Row(NamedTuple):
+class HeteronymRow(NamedTuple):
     """Where a reading is meant."""
 
     line: int
@@ -46,11 +46,11 @@ class Row(NamedTuple):
 
 
 @cache
-def heteronyms() -> dict[str, list[Row]]:
+def heteronyms() -> dict[str, list[HeteronymRow]]:
     """Word -> its readings and where each is meant; the last fits anywhere."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[HeteronymRow]] = {}
     for line, (word, phonemes, *cells) in enumerate(TABLES.rows("heteronyms"), 2):
-        row = Row(line, phonemes, Context(TABLES, *cells) if any(cells) else None)
+        row = HeteronymRow(line, phonemes, Context(TABLES, *cells) if any(cells) else None)
         found.setdefault(word, []).append(row)
     return found
 
@@ -62,7 +62,7 @@ class Decision(NamedTuple):
     readings: Sequence[Phonemes]
     words: Sequence[str]
     place: int
-    row: Row | None
+    row: HeteronymRow | None
     candidates: Sequence[Candidate]
     choice: Choice | None
 

@@ -6,11 +6,8 @@ import re
 
 from dlpo.text.common.forms import digits_in_groups
 from dlpo.text.en_us.numbers import (
-    cardinal_words,
     code_words,
     digit_words,
-    grouped_words,
-    plural_words,
 )
 
 _GROUP = re.compile(r"[A-Za-z]|\d+")
@@ -43,24 +40,3 @@ def telephone_words(written: str) -> list[str]:
         country, *groups = unbroken.groups()
         return ["one"] * bool(country) + digits_in_groups(" ".join(groups), digit_words)
     return words + digits_in_groups(written, digit_words)
-
-
-def internet_words(address: str) -> list[str]:
-    """Of version 6: ``"fe80::1"``."""
-    words: list[str] = []
-    for part in re.findall(r":|[a-f]|\d+", address.lower()):
-        if part.isdigit():
-            words += cardinal_words(part) if len(part) < 3 else digit_words(part)
-        else:
-            words.append("colon" if part == ":" else part.upper())
-    return words
-
-
-def models_words(written: str) -> list[str]:
-    """Several of a model: the 16s of F-16s, 737s."""
-    return plural_words(grouped_words(written.rstrip("s")))
-
-
-def keys_words(written: str) -> list[str]:
-    """Keys of a telephone: *67, *#06#."""
-    return [_KEYS.get(one) or digit_words(one)[0] for one in written]

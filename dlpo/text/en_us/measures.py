@@ -42,11 +42,6 @@ def degrees_words(scale: str) -> list[str]:
     return many_words(f"°{scale}")
 
 
-def side_words(letter: str) -> list[str]:
-    """Of a runway, ``"L"`` -> left."""
-    return [{"L": "left", "R": "right", "C": "center"}[letter]]
-
-
 def measure(match: re.Match[str]) -> list[str] | None:
     """5 kg, a 5-lb bag, 10^4 m^2, 20-25 min, 5 million km; without a unit inches."""
     if match[0].endswith('"') and _OPEN_QUOTATION.search(text_before(match, 300)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import with_pause
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.tables import table, words_of
 
@@ -110,22 +109,12 @@ def pair_words(digits: str) -> list[str]:
     return ["oh", *digit_words(digits[1])] if digits[0] == "0" else cardinal_words(digits)
 
 
-def pause_words(digits: str) -> list[str]:
-    """``"20"`` -> twenty, with a pause after it."""
-    return with_pause(cardinal_words(digits))
-
-
 def plural_words(words: list[str]) -> list[str]:
     """The last word in the plural: nineteen eighty -> nineteen eighties, six -> sixes."""
     *rest, last = words
     if last.endswith("y"):
         return [*rest, last[:-1] + "ies"]
     return [*rest, last + ("es" if last.endswith(("x", "s")) else "s")]
-
-
-def cardinals_words(digits: str) -> list[str]:
-    """``"60"`` -> sixties."""
-    return plural_words(cardinal_words(digits))
 
 
 def scale_words(written: str | None) -> list[str]:

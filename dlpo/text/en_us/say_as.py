@@ -12,7 +12,6 @@ from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.calendar import MONTHS, date_words
-from dlpo.text.en_us.compass import DIRECTIONS
 from dlpo.text.en_us.normalize import READER, word_of
 from dlpo.text.en_us.numbers import (
     digit_words,
@@ -20,7 +19,7 @@ from dlpo.text.en_us.numbers import (
     ordinal_words,
     year_words,
 )
-from dlpo.text.en_us.tables import table
+from dlpo.text.en_us.tables import TABLES, table
 
 _CARDINAL = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,100})?(?:\.\d{1,100})?")
 _ORDINAL = re.compile(r"(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th)?")
@@ -42,6 +41,7 @@ _SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
 _NUMBER = "a number, such as -1,234.5 or XIV"
 
 
+_DIRECTIONS = TABLES.column("compass")
 _COMPASS = re.compile(r"\b([NSEW])\.?(?= [A-Z])")
 _SHORT = re.compile(r"\b[A-Z][a-z]{1,4}\b(?!\.)")
 
@@ -129,7 +129,7 @@ class AmericanSayAs(SayAs):
 
     def address(self, content: str) -> list[str]:
         content = re.sub(r"(?<=\d)(?=[NSEW]\b)", " ", content)
-        content = _COMPASS.sub(lambda match: DIRECTIONS[match[1]], content)
+        content = _COMPASS.sub(lambda match: _DIRECTIONS[match[1]], content)
         return self.read(_SHORT.sub(_with_period, content))
 
     def unit(self, content: str) -> list[str]:

@@ -19,6 +19,7 @@ from dlpo.text.en_us.tables import TABLES, table, word_list
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
 TERMS = TABLES.words("technical")
+_KEYS = {"*": "star", "#": "pound"}
 _SHORT_WORDS = word_list("words of two letters")
 _SPELLED_ENDINGS = word_list("spelled endings")
 NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
@@ -98,7 +99,7 @@ def address_words(written: str) -> list[str]:
     """Of a page on the web, or a name there: www.example.com/news, @jane.doe."""
     said = addresses.said_part(written)
     host = said.partition("/")[0].partition(":")[0]
-    return _spoken(said, silent="-_" if re.fullmatch(r"[\d.]+", host) else "")
+    return _spoken(said, silent="-_" if re.fullmatch(r"\d+\.[\d.]+", host) else "")
 
 
 def name(match: re.Match[str]) -> list[str] | None:
@@ -109,10 +110,9 @@ def name(match: re.Match[str]) -> list[str] | None:
 
 
 def spelled_words(written: str) -> list[str]:
-    """Letters and digits one by one."""
-    return [
-        one.upper() if one.isalpha() else digit_words(one)[0] for one in written if one.isalnum()
-    ]
+    """Letters, digits and the keys of a telephone, ``*`` and ``#``, one by one."""
+    named = (_KEYS.get(one) or "".join(digit_words(one)) or one.upper() for one in written)
+    return [word for word in named if word[0].isalnum()]
 
 
 def version_words(written: str) -> list[str]:

@@ -22,11 +22,6 @@ def day_words(written: str) -> list[str]:
     return [full_name(_WEEKDAYS, written)]
 
 
-def between_words(sign: str) -> list[str]:
-    """``"-"`` -> to, ``"&"`` -> and; a word as it is."""
-    return [{"-": "to", "–": "to", "&": "and"}.get(sign, sign)]
-
-
 def letter_days(match: re.Match[str]) -> list[str]:
     """M-F: monday to friday; MWF: monday, wednesday and friday."""
     days = [_LETTER_DAYS[day] for day in re.findall(LETTER_DAY, match[0])]

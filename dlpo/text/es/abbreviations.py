@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_capitals
-from dlpo.text.common.forms import capital_parts, text_before, with_pause
+from dlpo.text.common.forms import capital_parts, text_before
 from dlpo.text.common.roman import ROMAN, roman_value
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.english import is_listed
@@ -65,42 +65,15 @@ def sayable(written: str) -> bool:
     return _SYLLABLES.fullmatch(word.rstrip("ck") if len(word) > 3 else word) is not None
 
 
-def state_words(written: str) -> list[str]:
-    """Ver., B. C."""
-    return _STATES[written]
-
-
-def book_words(written: str) -> list[str]:
-    """Ef, Sal."""
-    return _BOOKS[written]
-
-
 def woman_words(written: str) -> list[str]:
     """Ing, Lic, of a woman."""
     [word] = ABBREVIATION_WORDS[f"{written}.".lower()]
     return [word.removesuffix("o") + "a"]
 
 
-def item_words(numeral: str) -> list[str]:
-    """The number of an item in a list, with a pause."""
-    return with_pause(roman_words(numeral))
-
-
-def roman_words(numeral: str) -> list[str]:
-    """XIV."""
-    return cardinal_words(str(roman_value(numeral)))
-
-
-def century_words(numeral: str) -> list[str]:
-    """The number of a century or a king, who are counted up to the tenth."""
-    value = roman_value(numeral) or 0
-    return ordinal_words(value) if value <= 10 else cardinal_words(str(value))
-
-
-def queen_words(numeral: str) -> list[str]:
-    """The number of a queen."""
-    value = roman_value(numeral) or 0
-    return ordinal_words(value, "f") if value <= 10 else cardinal_words(str(value))
+def counted_words(number: str, gender: str = "m") -> list[str]:
+    """The number of a century, a king or a queen, who are counted up to the tenth."""
+    return ordinal_words(number, gender) if int(number) <= 10 else cardinal_words(number)
 
 
 def counted_by_roman(match: re.Match[str]) -> list[str] | None:

@@ -68,11 +68,6 @@ def year_words(year: str) -> list[str]:
     return cardinal_words(year)
 
 
-def of_year_words(year: str) -> list[str]:
-    """``"2024"`` -> de dos mil veinticuatro."""
-    return ["de", *year_words(year)]
-
-
 def weekday_words(written: str) -> list[str]:
     """A day of the week by its letter, "X", or the beginning of its name, "mie"."""
     if len(written) == 1:
@@ -84,7 +79,7 @@ def weekday_words(written: str) -> list[str]:
 def date_words(day: str, month: int, year: str | None) -> list[str]:
     """``("3", 5, "2024")`` -> tres de mayo de dos mil veinticuatro."""
     words = [*day_words(day), "de", MONTHS[month - 1]]
-    return words + (of_year_words(year) if year else [])
+    return words + (["de", *year_words(year)] if year else [])
 
 
 def iso(match: re.Match[str]) -> list[str]:

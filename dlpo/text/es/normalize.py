@@ -22,7 +22,7 @@ from dlpo.text.es.abbreviations import (
 )
 from dlpo.text.es.english import english_syllables, is_listed
 from dlpo.text.es.nouns import NOUNS
-from dlpo.text.es.numbers import cardinal_words, digit_words, ended_ordinal_words
+from dlpo.text.es.numbers import cardinal_words
 from dlpo.text.es.tables import EXCEPTIONS, TABLES
 
 sign_words = TABLES.words("signs").__getitem__
@@ -45,11 +45,6 @@ _EMPHASIZED = TABLES.word_list("words of two letters")
 _SMALL_AFTER = late(rf" (?!(?:{TABLES.any_of('after an acronym')})\b)[a-záéíóúñ]{{2,20}}")
 _CAPITALS_BEFORE = late(rf"(?<![{LETTERS}])[A-ZÁÉÍÓÚÑ]{{4,20}} $|[ÁÉÍÓÚ][A-ZÁÉÍÓÚÑ]{{1,20}} $")
 _CAPITALS_AFTER = late(rf" [A-ZÁÉÍÓÚÑ]{{3,20}}(?![{LETTERS}\d])")
-_KEYS = {"*": ["asterisco"], "#": ["numeral"]}
-_POINTS = {
-    "N": "norte", "S": "sur", "E": "este", "O": "oeste",
-    "NE": "noreste", "NO": "noroeste", "SE": "sureste", "SO": "suroeste", "W": "oeste",
-}  # fmt: skip
 _ONLY_ONCE = TABLES.word_list("only once")
 _BOTH = TABLES.word_list("of both")
 _ENDS_OF_BOTH = re.compile(  # the end of a word, a slash and what else it ends in
@@ -72,32 +67,10 @@ READER = FormReader(
 )
 
 
-def accented(match: re.Match[str]) -> list[str]:
-    """Esta, estas, estan of "estar", written without the accent."""
-    return [match[0].replace("a", "á")]
-
-
-def book_number(match: re.Match[str]) -> list[str]:
-    """1 Corintios."""
-    return [*ended_ordinal_words(int(match[0]), "a"), "de"]
-
-
 def ordered(match: re.Match[str]) -> list[str]:
     """2x tacos, 1x agua."""
     gender = NOUNS.gender_at(match.string, match.start(), match.end())
     return cardinal_words(match[1], gender or "m")
-
-
-def key_words(written: str) -> list[str]:
-    """The keys of a telephone: *123#."""
-    return [w for key in re.findall(r"\d+|\D", written) for w in _KEYS.get(key, digit_words(key))]
-
-
-def compass_words(written: str) -> list[str]:
-    """N, SO, NNE."""
-    if len(written) < 3:
-        return [_POINTS[written]]
-    return [_POINTS[written[0]].replace("norte", "nor") + _POINTS[written[1:]]]
 
 
 def either(match: re.Match[str]) -> list[str] | None:

@@ -80,13 +80,8 @@ def _below_thousand(number: int, gender: str) -> list[str]:
     return words
 
 
-def masculine_words(digits: str) -> list[str]:
-    """A whole number before a masculine noun: ``"21"`` -> veintiún."""
-    return cardinal_words(digits, "m")
-
-
-def ordinal_words(number: int | str, gender: str = "m", short: bool = False) -> list[str]:
-    """``(21, "f")`` -> vigésima primera; ``short``: before a noun, primer and tercer.
+def ordinal_words(number: int | str, gender: str = "m", short: object = False) -> list[str]:
+    """``(21, "f")`` -> vigésima primera; ``short``: whether before a noun, primer and tercer.
 
     Above 1000 a cardinal is said instead.
     """
@@ -103,11 +98,6 @@ def ordinal_words(number: int | str, gender: str = "m", short: bool = False) -> 
     elif short and words[-1].endswith(("primero", "tercero")):
         words[-1] = words[-1][:-1]
     return words
-
-
-def short_ordinal_words(digits: str) -> list[str]:
-    """Before a masculine noun: ``"3"`` -> tercer."""
-    return ordinal_words(digits, short=True)
 
 
 def ended_ordinal_words(number: int, end: str, before_noun: bool = False) -> list[str]:

@@ -20,6 +20,7 @@ from dlpo.text.es.numbers import cardinal_words, digit_words
 from dlpo.text.es.tables import EXCEPTIONS, any_of, table
 
 _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if said}
+_KEYS = {"*": ["asterisco"], "#": ["numeral"]}
 _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that begin no syllable
     r"(?!(?:[bcfgkpt][rl]|dr|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr|z[lw]|xc|ng|tv|hb|vl|dz)[a-z])"
     r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}(?:@|$))"
@@ -110,8 +111,10 @@ def code_words(written: str) -> list[str]:
 
 
 def account_words(written: str) -> list[str]:
-    """Letters and digits one by one."""
-    return [word for c in written for word in (digit_words(c) if c.isdigit() else letter_words(c))]
+    """Letters, digits and the keys of a telephone, ``*`` and ``#``, one by one."""
+    return [
+        word for one in written for word in _KEYS.get(one) or digit_words(one) or letter_words(one)
+    ]
 
 
 def _hashtag_part(part: str) -> list[str]:
