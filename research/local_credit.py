@@ -44,14 +44,18 @@ FRAMES = 6  # of a stretch: 82 ms
 SHORTEST, LONGEST = 72, 130  # frames of a sentence to copy
 CROP = 60  # frames of it in an update
 SPREAD = 0.1  # nats of distance that are an advantage of 1: a stretch's spread within a sentence
-RATE, WARM_UP, LEAST = 2e-4, 5, 0.03
+RATE, LEAST = 2e-4, 0.03
+WARM_UP = 5  # updates
 
 
 class Copies:
     """Samples of recorded sentences, and how good each of their stretches is."""
 
     def __init__(self, policy: SpokenChain, data: Corpora, seed: int, sentences: int, group: int):
-        self.policy, self.data, self.seed, self.group = policy, data, seed, group
+        self.policy = policy
+        self.data = data
+        self.seed = seed
+        self.group = group
         self.grid = policy.model.config.grid
         self.reach = policy.reach
         fits = [
@@ -111,7 +115,8 @@ class LocalCredit(AWM):
 
     def __init__(self, setup: TuningSetup, copies: Copies, kept: dict[int, Any]) -> None:
         super().__init__(setup)
-        self.copies, self.kept = copies, kept
+        self.copies = copies
+        self.kept = kept
 
     def collect(self, update: int, logged: bool) -> UpdateBatch:
         if not self.objective.alpha:

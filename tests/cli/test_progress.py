@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlpo.cli.options import RemainingTime
 
 
-def test_the_time_left_is_estimated_once_the_first_update_is_timed() -> None:
+def test_the_time_left_is_estimated_from_the_first_timed_update() -> None:
     remaining = RemainingTime(10, 110)
 
     # The first update of a resumed run takes 60 s, for what it loads; the others 2 s each.

@@ -154,7 +154,7 @@ def test_a_dataset_of_other_symbols_is_refused(tiny_dataset: Path, tmp_path: Pat
         Corpora([path])
 
 
-def test_other_frames_are_advised_only_where_a_model_can_have_them(tiny_dataset: Path) -> None:
+def test_other_frames_are_advised_where_a_model_can_have_them(tiny_dataset: Path) -> None:
     data, other = Corpora([tiny_dataset]), FrameGrid(16_000, 200)
     with pytest.raises(DataError, match=r"--set model\.hop_length=300$"):
         data.check_grid(other)

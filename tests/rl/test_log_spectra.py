@@ -7,7 +7,9 @@ import torch
 
 from dlpo.rl.log_spectra import WINDOWS, stretch_rewards
 
-RATE_HZ, HOP, FRAMES = 22050, 300, 3
+RATE_HZ = 22050
+HOP = 300
+FRAMES = 3
 
 
 def bands_by_hand(clip: np.ndarray, size: int, bands: int, frame: int) -> np.ndarray:
