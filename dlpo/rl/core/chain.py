@@ -235,17 +235,18 @@ class ChainPolicy(nn.Module):
         outside: float = 0.0,
     ) -> Tensor:
         """(): see `Policy.divergence`; a chain's reward credits all of its samples."""
-        return everywhere * (self.distances(drawn, draws, before) * drawn.lengths).mean()
+        return everywhere * self.distances(drawn, draws, before).mean()
 
     def distances(self, drawn: Rollout, draws: int, before: ChainPolicy) -> Tensor:
-        """(draws x N, B): mean squared distance of the noise that two policies predict."""
+        """(draws x N, B): squared distance of the noise that two policies predict, in the units of
+        `matching_losses`."""
         found = []
         for k, eps in self._noises(drawn, range(self.schedule.steps), draws, REGRESSION):
             with torch.no_grad():
                 then = before.predicted_noise(drawn, k, eps)
-            moved = self.predicted_noise(drawn, k, eps) - then
-            found.append(inside_mean(moved.square(), drawn.conditions.inside))
-        return torch.stack(found)
+            moved = (self.predicted_noise(drawn, k, eps) - then).square()
+            found.append(inside_mean(moved, drawn.conditions.inside) / self.untold(k))
+        return torch.stack(found) * drawn.lengths
 
     def errors_at(self, drawn: Rollout, steps: Sequence[int], draws: int, purpose: int) -> Tensor:
         """Squared errors of the noise predicted in outputs, re-noised to the levels of some steps.

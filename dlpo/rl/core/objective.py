@@ -9,7 +9,9 @@ from dlpo.config.strict import check_ranges
 from dlpo.errors import ConfigError
 from dlpo.rl.core.policy_gradient import BOUND, CLIP_RANGE
 
-MethodName = Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct"]
+MethodName = Literal[
+    "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "nft", "control", "direct"
+]
 Guide = Literal["return", "recordings", "both"]
 Explore = Literal["chain", "step"]
 
