@@ -7,8 +7,7 @@
     rho      importance_ratio       p_theta / p_old; not clipped, since the divergence holds it back
     KL       kl_divergence (S, B)   of step k, exact for two Gaussians, and differentiated
     w        kl_weight              advantage that a nat of KL costs, summed over the samples of a
-                                    sentence; in KLinR it costs reward, before the division by the
-                                    group's spread
+                                    sentence: the same in KLinR
 
 It needs: a chain with noisy steps, rewards of two or more seeds of a sentence, the untuned policy.
 
