@@ -46,6 +46,7 @@ CROP = 60  # frames of it in an update
 SPREAD = 0.1  # nats of distance that are an advantage of 1: a stretch's spread within a sentence
 RATE, LEAST = 2e-4, 0.03
 WARM_UP = 5  # updates
+KEPT = 0.95  # of the averaged weights in an update
 
 
 class Copies:
@@ -186,7 +187,7 @@ def main(
     method = LocalCredit(setup, copies, kept)
     optimizer = torch.optim.Adam(learning, RATE)
     average = torch.optim.swa_utils.AveragedModel(
-        start.model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.95)
+        start.model, avg_fn=lambda mean, now, count: torch.lerp(now, mean, KEPT)
     )
     for update, rate in enumerate(rates(updates)):
         optimizer.param_groups[0]["lr"] = rate

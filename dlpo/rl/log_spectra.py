@@ -50,6 +50,5 @@ def stretch_rewards(
     level = next(power).sqrt() / next(power).sqrt()
     heard, wanted = (log_spectra(one, sample_rate_hz, hop) for one in (level * copies, recordings))
     apart = torch.stack([(x - y).abs().mean(1) for x, y in zip(heard, wanted, strict=True)]).mean(0)
-    total = apart.shape[1]
-    parts = apart.split([frames] * (total // frames) + [total % frames] * (total % frames > 0), 1)
-    return -torch.stack([part.mean(1) for part in parts])
+    firsts = range(0, apart.shape[1], frames)
+    return -torch.stack([apart[:, first : first + frames].mean(1) for first in firsts])

@@ -50,7 +50,7 @@ def in_stretches(values: Tensor, stretch: int | None) -> Tensor:
     if stretch is None:
         return values.sum(1)
     padded = functional.pad(values, (0, -values.shape[1] % stretch))
-    return padded.unflatten(1, (-1, stretch)).sum(2).T
+    return padded.view(len(values), -1, stretch).sum(2).T
 
 
 class ChainPolicy(nn.Module):
