@@ -13,6 +13,8 @@ from pathlib import Path
 from dlpo.errors import InputError, pip_install_checkpoints
 
 PACKAGE = "dlpo_checkpoints"
+NAMED = {"mini": Path("voices/mini/checkpoint")}
+"""Checkpoints that a name is enough for."""
 
 
 def from_repository(path: Path) -> Path:
@@ -34,9 +36,12 @@ def from_repository(path: Path) -> Path:
 
 
 def checkpoint_at(path: Path) -> Path:
-    """A checkpoint's path; one of the repository's may also come from the installed checkpoints."""
-    shipped = path.parts[:2] == ("voices", "spectral")
-    return from_repository(path) if shipped and not path.exists() else path
+    """A checkpoint's path; one of the repository's may also come from the installed checkpoints,
+    or be `NAMED`."""
+    if path.exists():
+        return path
+    path = NAMED.get(str(path), path)
+    return from_repository(path) if path.parts[:1] == ("voices",) else path
 
 
 def _roots() -> Iterator[Path]:

@@ -5,9 +5,10 @@
 
 Each arm is `dlpo tune --reward endings` with the same prompts, draws and updates, once with each
 `--seed`; finished runs are not repeated, interrupted ones resume. Then all of them draw contours
-for the test texts from the same noise. `rule` bends each question's end by 6 semitones and needs no
-weights. With `--whisper`, a recognizer hears the declarative questions of all of them, spoken from
-one denoiser's noise.
+for the test texts from the same noise. The rules bend each question's end by 6 or 10 semitones and
+need no weights. Arms learn at different speeds, so each run's log is also read where equally many
+questions rise. With `--whisper`, a recognizer hears the declarative questions of all of them,
+spoken from one denoiser's noise.
 
 The record has the means of an arm's seeds, and each seed's figures and what ran it as samples.
 """
@@ -15,7 +16,9 @@ The record has the means of an arm's seeds, and each seed's figures and what ran
 from __future__ import annotations
 
 import copy
+import itertools
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -49,19 +52,24 @@ from dlpo.training.contour_losses import RecordedContours
 from dlpo_bench.record import Measured, machine, write_record
 from research import RECORDS, run_study, study_command
 
-NO_ANCHOR = {"beta": 0.0, "kl_outside": 0.0, "error_bound": 1e9}
+BOUND = {"beta": 0.0, "kl_outside": 0.0}  # on what is unlearned; all arms have it
+SWEPT = (0.5, 1.0, 2.0, 4.0)
 ARMS: Mapping[str, dict[str, Any]] = {
     "DLPO": {},
     "control": {"method": "control"},
-    "DLPO, guide alone": {"kl_outside": 0.0},
+    "bound alone": BOUND,
+    **{f"recordings {weight:g}": BOUND | {"beta": weight} for weight in SWEPT},
+    **{f"divergence {weight:g}": BOUND | {"matching_kl": weight} for weight in SWEPT},
+    "divergence outside": BOUND | {"kl_outside": 1.0},
+    "all credited": {"credit_s": None},
     "straight gradient": {"method": "direct"},
-    "KL only": {"beta": 0.0, "matching_kl": 2.0, "kl_outside": 0.0},
-    "unanchored": NO_ANCHOR,
-    "unanchored, all credited": NO_ANCHOR | {"credit_s": None},
+    "best draws": {"method": "rwr"},
 }
-"""Label -> what differs from `endings_objective` and `EndingsTuning`."""
+"""Label -> what differs from `endings_objective` and `EndingsTuning`: each anchor alone."""
 UNTOUCHED, RULE = "untouched", "rule"
-BENT_ST = 6.0  # semitones by which the rule bends a question's end
+BENT_ST = (6.0, 10.0)  # semitones by which the rules bend a question's end
+RISES = (0.1, 0.2, 0.3, 0.4)  # shares of yes/no questions that rise, at which arms are compared
+BESIDE = ("rest_st", "spread", "crps")  # what else moved by then
 SPENT = "spent.json"  # CPU-seconds and scores, and what ran it, beside a finished run
 KINDS: Mapping[str, EndingKind] = {
     "yn": "yes_no", "wh": "wh", "st": "statement", "dq": "declarative",
@@ -126,18 +134,18 @@ def main(
     speakers, languages = policy.model.config.speakers, base.provenance.languages
     figures = EndingFigures(policy, read_tests(test), recorded, speakers, languages)
     heard = listener(policy, base.provenance, whisper)
-    bent = ruled(figures)
-    found = {
-        UNTOUCHED: figures.measure(copy.deepcopy(policy.flow)) | heard(figures, figures.before),
-        RULE: figures.of_draws(bent) | heard(figures, bent),
-    }
+    untouched = figures.measure(copy.deepcopy(policy.flow)) | heard(figures, figures.before)
+    found = {UNTOUCHED: untouched}
+    for semitones in BENT_ST:
+        bent = ruled(figures, semitones)
+        found[f"{RULE} {semitones:g}"] = figures.of_draws(bent) | heard(figures, bent)
     seeds = seed or [0]
     runs: dict[str, dict[str, Any]] = {}
     for label in [] if arm == ["none"] else arm or ARMS:
         for number in seeds:
             usual = EndingsTuning(updates=updates, seed=number)
             objective, settings = objective_of(ARMS[label], usual), settings_of(ARMS[label], usual)
-            folder = out / f"{label.replace(', ', '-').replace(' ', '-')}-{number}"
+            folder = out / f"{label.replace(' ', '-')}-{number}"
             if not (folder / SPENT).exists():
                 began = time.process_time()
                 EndingsTuner(checkpoint, corpora, prompts, folder, objective, settings).run()
@@ -149,22 +157,53 @@ def main(
                 (folder / SPENT).write_text(json.dumps(spent))
             tuned = PitchFlow(load_checkpoint(folder / "checkpoint").model)
             made = figures.measure(tuned.flow) | json.loads((folder / SPENT).read_text())
-            runs[f"{label}, seed {number}"] = made | heard(figures, figures.drawn())
+            made |= at_rises(folder / "log.jsonl") | heard(figures, figures.drawn())
+            runs[f"{label}, seed {number}"] = made
         found[label] = means([runs[f"{label}, seed {number}"] for number in seeds])
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)), flush=True)
     for given in also or ():
         label, _, place = given.partition("=")
         found[label] = figures.measure(PitchFlow(load_checkpoint(Path(place)).model).flow)
         found[label] |= heard(figures, figures.drawn())
-    for label in (UNTOUCHED, RULE, *(given.partition("=")[0] for given in also or ())):
+    for label in set(found) - set(ARMS):
         print(label, json.dumps(shown(found[label], policy.model.config.speakers)))
     if record:
         print(write_record("endings", Measured(found, runs), study_command("endings"), RECORDS))
 
 
+def at_rises(log: Path) -> dict[str, float]:
+    """`at 0.2/rest_st` and others: figures on validation's contours, interpolated to where so many
+    of a run's yes/no questions rise for the first time; none where they never do."""
+    found = dict[str, float]()
+    lines = map(json.loads, log.read_text().splitlines())
+    curve = [_of_voices(line) for line in lines if line["split"] == "validation"]
+    for rise in RISES:
+        for before, after in itertools.pairwise(curve):
+            if before["risen"] < rise <= after["risen"]:
+                share = (rise - before["risen"]) / (after["risen"] - before["risen"])
+                for name in ("update", *BESIDE):
+                    found[f"at {rise:g}/{name}"] = (1 - share) * before[name] + share * after[name]
+                break
+    return found
+
+
+def _of_voices(line: Mapping[str, float]) -> dict[str, float]:
+    """A line of a log with the means of its voices' figures."""
+    asked = [value for name, value in line.items() if re.fullmatch("risen/.*/yes_no", name)]
+    found = {"risen": float(np.mean(asked)), "update": line["update"]}
+    for figure in BESIDE:
+        of = [value for name, value in line.items() if name.partition("/")[0] == figure]
+        found[figure] = float(np.mean(of))
+    return found
+
+
 def means(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The means of the figures of an arm's runs."""
-    names = [name for name, value in runs[0].items() if isinstance(value, int | float)]
+    """The means of the figures that all of an arm's runs have."""
+    names = [
+        name
+        for name, value in runs[0].items()
+        if isinstance(value, int | float) and all(name in run for run in runs)
+    ]
     return {name: float(np.mean([run[name] for run in runs])) for name in names}
 
 
@@ -190,22 +229,22 @@ def listener(policy: PitchFlow, provenance: Provenance, whisper: Path | None) ->
 
 
 @torch.no_grad()
-def ruled(figures: EndingFigures) -> list[Tensor]:
+def ruled(figures: EndingFigures, semitones: float) -> list[Tensor]:
     """Contours of the untouched flow whose questions are bent."""
     return [
-        bent_contours(sentence, contours) if prompt.kind in RISING else contours
+        bent_contours(sentence, contours, semitones) if prompt.kind in RISING else contours
         for prompt, sentence, contours in zip(
             figures.prompts, figures.sentences, figures.before, strict=True
         )
     ]
 
 
-def bent_contours(sentence: PitchConditioning, contours: Tensor) -> Tensor:
+def bent_contours(sentence: PitchConditioning, contours: Tensor, semitones: float) -> Tensor:
     """(..., 2P) contours of a sentence with the rule applied to its end."""
     if not sentence.voiced.any():
         return contours
     voiced, rate = sentence.voiced.numpy(), sentence.frames_per_s
-    return bend(contours, sentence.point_weights, voiced, BENT_ST, sentence.spread, rate)
+    return bend(contours, sentence.point_weights, voiced, semitones, sentence.spread, rate)
 
 
 def shown(figures: Mapping[str, float], voices: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rich.table import Table
 from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle, write_bundle
 from dlpo.cli.options import Dictionary
 from dlpo.errors import BundleError, DlpoError, InputError, needs
-from dlpo.repository import checkpoint_at
+from dlpo.repository import NAMED, checkpoint_at
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo_serving.voices import find_voice, known_voices, open_voice
 from dlpo_serving.voices.names import AboutVoice, about_voices
@@ -44,10 +44,11 @@ def register(app: typer.Typer) -> None:
 
 def export(
     source: Annotated[
-        str, typer.Argument(help="Checkpoint from `dlpo train`, or a bundle's path or name.")
+        str, typer.Argument(help="Checkpoint from `dlpo train`, a bundle's path or name, or mini.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Bundle to write: a directory or a .dlpo file.")
+        Path | None,
+        typer.Option(help="Bundle to write: a directory or a .dlpo file; of mini, mini.dlpo."),
     ] = None,
     steps: Annotated[
         list[int] | None,
@@ -132,14 +133,17 @@ def export(
 
     --precision and the TensorRT options also take a bundle, so a GPU machine needs no checkpoint.
     """
+    named = source if source in NAMED else None
+    source = str(checkpoint_at(Path(source)))
+    if named and is_checkpoint(source):
+        out = out or Path(f"{named}.dlpo")
     if out is None and (tensorrt or is_checkpoint(source)):
         raise typer.BadParameter("--out is required", param_hint="--out")
-    source = str(checkpoint_at(Path(source)))
     made = out or Path()  # of which nothing is made without --out
     if is_checkpoint(source):
         if gain is not None and loudness is not None:
             raise typer.BadParameter("give --gain or --loudness", param_hint="--loudness")
-        first = voice[0] if voice else "lj"
+        first = voice[0] if voice else named or "lj"
         bundle = _exported(
             Path(source), made, voice, precision, loudness,
             {"steps": steps, "default_steps": default_steps, "schedule": schedule, "eta": eta},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dlpo.cli.options import Phases, is_quiet, run_shown
+from dlpo.cli.options import Phases, run_shown
 from dlpo.errors import UsageError, check_installed, needs
 from dlpo.repository import from_repository
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from dlpo.rl.demo import Ends
 
 OUT = Path("dlpo-demo")
-PROMISE = "about 5 minutes of one core, measured on an AMD EPYC (Zen 4) that other work shared"
 OWN_OPTIONS = {"demo", "out", "quiet", "verbose"}
 CHECKPOINT = Path("voices/spectral/checkpoint")
 TEXTS, WITHOUT = Path("recipe/texts/conversation-a.csv"), Path("recipe/held_out.txt")
@@ -50,8 +49,6 @@ def run_demo(out: Path) -> None:
     """
     start, texts, without = map(from_repository, (CHECKPOINT, TEXTS, WITHOUT))
     check_installed("train")
-    if not is_quiet():
-        typer.echo(PROMISE, err=True)
     phases = Phases(3)
     phases.begin("loading PyTorch, speaking 48 sentences to learn from")
     with needs("train"):

@@ -290,7 +290,7 @@ def tune(
         str,
         typer.Option(
             help="Judges and their weights, such as distillmos=1,high_band=0.3; or endings: how"
-            " sentences end, which tunes the pitch (methods dlpo, awm, control, direct)."
+            " sentences end, which tunes the pitch (methods dlpo, awm, control, direct, rwr)."
         ),
     ] = "distillmos",
     steps: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import math
 import shlex
 import sys
 import time
@@ -43,7 +44,7 @@ Corpus = Annotated[
 CORPUS = Path("LJSpeech-1.1")
 Weights = Annotated[Path, of_judges(help="Directory with the weights of NISQA and NISQA-TTS.")]
 WEIGHTS = Path("judges")
-TIMED_UPDATES = 5  # that an estimate of a run's time is made from
+EVERY_S = 60.0  # between lines about a run whose bar nobody sees
 Utmos = Annotated[
     Path | None,
     of_judges(exists=True, dir_okay=False, help="UTMOS weights file; adds UTMOS as a judge."),
@@ -158,26 +159,29 @@ class Phases:
 
 
 class RemainingTime:
-    """Estimates how long a run will take, once its first updates are done.
+    """Estimates how long a run will take, as soon as an update has been timed.
 
     Args:
         first: updates done when it starts, as after a resume.
         total: updates at its end.
+        every_s: between estimates; by default one is all.
     """
 
-    def __init__(self, first: int, total: int) -> None:
+    def __init__(self, first: int, total: int, every_s: float = math.inf) -> None:
         self._from = first
         self._total = total
-        self._begun_s = 0.0
+        self._every_s = every_s
+        self._begun_s = self._due_s = 0.0
 
     def estimate(self, update: int, now_s: float) -> str | None:
-        """The estimate, once; the first update also loads things and is not counted."""
+        """The estimate, if one is due; the first update also loads things and is not counted."""
         done = update - self._from
         if done == 1:
-            self._begun_s = now_s
-        if done != 1 + TIMED_UPDATES or update >= self._total:
+            self._begun_s = self._due_s = now_s
+        if done < 2 or update >= self._total or now_s < self._due_s:
             return None
-        left_s = (now_s - self._begun_s) / TIMED_UPDATES * (self._total - update)
+        self._due_s = now_s + self._every_s
+        left_s = (now_s - self._begun_s) / (done - 1) * (self._total - update)
         minutes = f"{max(1, round(left_s / 60))} minutes" if left_s > 90 else f"{left_s:.0f} s"
         return f"about {minutes} for the other {self._total - update} updates"
 
@@ -197,7 +201,8 @@ def run_shown(run: TrainingRun, *shown: str) -> Path:
     hidden, latest = not run.accelerator.is_main_process, {}
     with progress(text, BarColumn(), TimeRemainingColumn(), disable=hidden) as bar:
         task = bar.add_task("", total=run.training.updates, completed=run.update, figures="")
-        remaining = RemainingTime(run.update, run.training.updates)
+        seen = math.inf if bar.console.is_terminal else EVERY_S
+        remaining = RemainingTime(run.update, run.training.updates, seen)
 
         def report(update: int, figures: dict[str, float]) -> None:
             latest.update({name: figures[name] for name in shown if name in figures})
@@ -205,7 +210,7 @@ def run_shown(run: TrainingRun, *shown: str) -> Path:
             bar.update(task, completed=update, figures=words)
             estimate = remaining.estimate(update, time.monotonic())
             if estimate is not None and not hidden and not is_quiet():
-                bar.console.print(estimate, highlight=False)
+                bar.console.print(f"{estimate}{words}", highlight=False)
 
         checkpoint = run.run(report)
     if run.stop_signal is not None:

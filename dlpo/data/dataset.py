@@ -241,14 +241,21 @@ class Corpora:
     def __getitem__(self, i: int) -> Utterance:
         return self.window(i, 0, self.entries[i].frames)
 
-    def check_grid(self, grid: FrameGrid) -> None:
-        """Raise DataError if a model's sample rate or frames differ."""
+    def check_grid(self, grid: FrameGrid, fixed: bool = False) -> None:
+        """Raise DataError if a model's sample rate or frames differ.
+
+        Args:
+            fixed: whether no model of this kind has others.
+        """
         if grid != self.grid:
+            new = (
+                f", or train a new model with --set model.sample_rate_hz={self.grid.sample_rate_hz}"
+                f" --set model.hop_length={self.grid.hop_length}"
+            )
             raise DataError(
                 f"{self.path}: {self.grid}; expected the model's {grid}: prepare it again with"
-                f" --sample-rate {grid.sample_rate_hz} --frame {grid.hop_length}, or train a new"
-                f" model with --set model.sample_rate_hz={self.grid.sample_rate_hz}"
-                f" --set model.hop_length={self.grid.hop_length}"
+                f" --sample-rate {grid.sample_rate_hz} --frame {grid.hop_length}"
+                f"{'' if fixed else new}"
             )
 
     @property

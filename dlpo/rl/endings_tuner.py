@@ -46,6 +46,7 @@ ENDINGS_METHODS: dict[str, dict[str, Any]] = {
     "control": {"method": "dlpo", "alpha": 0.0},
     "awm": {"beta": 0.0},
     "direct": {"guide": "recordings"},
+    "rwr": {"kl_outside": 0.0, "temperature": 0.5},
 }
 """Method -> what else is usual with it."""
 

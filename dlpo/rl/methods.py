@@ -13,6 +13,7 @@ from dlpo.rl.direct import Direct
 from dlpo.rl.dlpo import DLPO, OnlyDL
 from dlpo.rl.dpok import DPOK
 from dlpo.rl.klinr import KLinR
+from dlpo.rl.nft import DiffusionNFT
 from dlpo.rl.rwr import RWR
 
 METHODS: Mapping[MethodName, type[Method]] = {
@@ -23,7 +24,9 @@ METHODS: Mapping[MethodName, type[Method]] = {
     "onlydl": OnlyDL,
     "dlpo": DLPO,
     "awm": AWM,
+    "nft": DiffusionNFT,
     "control": Control,
     "direct": Direct,
 }
-"""On a chain all of them; on a flow those that need no density: rwr, dlpo, awm, control, direct."""
+"""On a chain all of them; on a flow those that need no density: rwr, dlpo, awm, nft, control,
+direct; all of them through `dlpo.rl.core.flow_chain`."""

@@ -12,6 +12,8 @@ from dlpo.errors import DataError, InputError
 from dlpo.judges.word_errors import words_of
 from dlpo.text.symbols import PAD, SYMBOL_IDS
 
+DRAWING = 8  # ends the keys of what is drawn: numpy takes a key and the same with zeros as one
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -126,7 +128,9 @@ def draw_share(
         raise InputError(
             f"{size} items per update; expected a positive multiple of the {ranks} processes"
         )
-    drawn = np.random.default_rng(key).choice(total, size, replace=size > total, p=chances)
+    drawn = np.random.default_rng((*key, DRAWING)).choice(
+        total, size, replace=size > total, p=chances
+    )
     return [int(i) for i in drawn[rank::ranks]]
 
 

@@ -78,7 +78,7 @@ class WaveGradTrainer(TrainingRun):
     ) -> None:
         self.config = config
         self.dataset = Corpora([data])
-        self.dataset.check_grid(config.grid)
+        self.dataset.check_grid(config.grid, fixed=True)
         super().__init__(training, out)
         model = build_model(config)
         step = WaveGradStep(model, training)

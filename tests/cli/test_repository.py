@@ -31,9 +31,11 @@ def test_installed_checkpoints_are_found(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.syspath_prepend(package.parent)
 
     (package / "voices/spectral/tuned").mkdir(parents=True)
+    (package / "voices/mini/checkpoint").mkdir(parents=True)
 
     assert from_repository(Path("voices")) == package / "voices"
     assert checkpoint_at(Path("voices/spectral/tuned")) == package / "voices/spectral/tuned"
+    assert checkpoint_at(Path("mini")) == package / "voices/mini/checkpoint"
     assert checkpoint_at(Path("runs/mine")) == Path("runs/mine")
     with pytest.raises(InputError, match=r"run: pip install '.*/voices'"):
         from_repository(Path("nowhere"))

@@ -154,6 +154,14 @@ def test_a_dataset_of_other_symbols_is_refused(tiny_dataset: Path, tmp_path: Pat
         Corpora([path])
 
 
+def test_other_frames_are_advised_where_a_model_can_have_them(tiny_dataset: Path) -> None:
+    data, other = Corpora([tiny_dataset]), FrameGrid(16_000, 200)
+    with pytest.raises(DataError, match=r"--set model\.hop_length=300$"):
+        data.check_grid(other)
+    with pytest.raises(DataError, match=r"--frame 200$"):
+        data.check_grid(other, fixed=True)
+
+
 def test_the_split_is_that_of_the_data_readme() -> None:
     clips = [f"LJ002-0{number}" for number in (160, 161, 180, 181, 200, 201)]
     expected = ["train", "test", "test", "validation", "validation", "train"]

@@ -138,7 +138,7 @@ def test_one_bad_sentence_among_good_ones_is_seen() -> None:
     ("parametrisation", "gains", "expected"),
     [
         ("eps", (), math.sqrt(1 / 0.08**2 - 1)),
-        ("eps", (2.0,), 2 * math.sqrt(1 / 0.08**2 - 1)),
+        ("eps", (2.0, 1.5), 3 * math.sqrt(1 / 0.08**2 - 1)),
         ("x0", (), 1.0),
     ],
 )

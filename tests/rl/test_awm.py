@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,8 @@ from torch import Tensor
 
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.awm import AWM
-from dlpo.rl.core.conditions import Conditions, keyed_noise
+from dlpo.rl.core.chain import REGRESSION
+from dlpo.rl.core.conditions import Conditions, keyed_noise, seed_keys
 from dlpo.rl.core.flow import ANCHORED, MATCHING, FlowDraws, FlowPolicy
 from dlpo.rl.core.matching import bounded, matching_terms, weighted_matching
 from dlpo.rl.core.method import Sample
@@ -74,6 +78,32 @@ def test_a_flow_is_matched_where_points_are_credited() -> None:
     np.testing.assert_allclose(found, np.subtract(*ends) / 2e-5, rtol=1e-6)
 
 
+def test_a_chain_is_matched_where_stretches_are_credited(
+    toy: type[Toy], noisy_chain: NoiseSchedule
+) -> None:
+    """The loss of AWM against loops over levels, samples and stretches in plain floats."""
+    policy = toy.chain(toy.Policy(), noisy_chain)
+    policy.model.untold = lambda level: 2 * level
+    drawn = policy.roll_out(toy.conditions(4, 5), seed_keys(3, 1, [0, 1], 2), 2)
+    drawn = replace(drawn, stretch=2, matched=(1,))  # stretches of 2, 2 and 1 of the 5 samples
+    rewards = np.random.default_rng(0).normal(size=(3, 4))
+    method = AWM(toy.setup(policy, Objective("awm", beta=0.0, reward_scale=0.5), group=2))
+    advantages = method.compute_advantages(drawn, torch.tensor(rewards))
+    found = method(Sample(1.0, drawn, advantages)).item()
+    told, total = float(noisy_chain.alpha[1]), 0.0
+    left = math.sqrt(1 - told**2)
+    for row in range(4):
+        pair = [row - row % 2, row - row % 2 + 1]
+        noise = keyed_noise((*drawn.keys[pair[0]], REGRESSION, 0), 1, 5)[0].double()
+        for p in range(5):
+            advantage = (rewards[p // 2, row] - rewards[p // 2, pair].mean()) / 0.5
+            noisy = told * drawn.output[row, p].item() + left * noise[p].item()
+            predicted = (noisy - told * (0.3 * noisy + 0.4)) / left
+            error = (noise[p].item() - predicted) ** 2 / (2 * told) ** 2
+            total += advantage * error / TYPICAL_SAMPLES / 4
+    assert found == pytest.approx(total)
+
+
 def test_advantages_of_equal_samples_cancel() -> None:
     errors = torch.rand(3, 1).expand(3, 4)
     advantages = torch.tensor([1.0, -2.0, 0.5, 0.5])
@@ -98,5 +128,5 @@ def test_awm_anchors_to_the_untuned_policy(toy: type[Toy], noisy_chain: NoiseSch
     objective = Objective("awm", matching_kl=0.5)
     method = AWM(toy.setup(policy, objective, reference=before))
     loss = method(Sample(1.0, rollout, torch.zeros(4, dtype=torch.float64)))
-    expected = 0.5 * policy.distances(rollout, 1, before).mean() / TYPICAL_SAMPLES
+    expected = 0.5 * policy.distances(rollout, 1, before).mean()
     assert loss.item() == pytest.approx(expected.item())

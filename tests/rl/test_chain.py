@@ -190,9 +190,12 @@ def test_divergence_is_the_squared_distance_of_predictions(
     now, before = (toy.chain(toy.Policy(*own), served_chain) for own in ((0.5, 0.2), (0.4, 0.3)))
     rollout = toy.rollout(now.model, served_chain, 4, group=2)
     moved = now.distances(rollout, 2, before)
-    found, errors = moved.detach(), (now.matching_losses(rollout, 2) / rollout.lengths).detach()
+    found, errors = (
+        (moved / rollout.lengths).detach(),
+        (now.matching_losses(rollout, 2) / rollout.lengths).detach(),
+    )
     divergence = now.divergence(rollout, 2, before, 3.0)
-    torch.testing.assert_close(divergence, 3 * (moved * rollout.lengths).mean())
+    torch.testing.assert_close(divergence, 3 * moved.mean())
     assert found.shape == errors.shape == (6, 4)
     for row in range(6):
         draw, k = divmod(row, 3)

@@ -1,5 +1,7 @@
 """Every method on a toy: "speech" is one period of a sine, and the judge prefers it loud.
 
+    python -m tests.rl.test_sine    a table of them: the reward, and what it didn't measure
+
 The networks know nothing of dlpo but two methods, `condition` and `denoise`.
 """
 
@@ -19,6 +21,7 @@ from dlpo.noise_schedule import NoiseSchedule, from_betas
 from dlpo.rl.core.chain import ChainPolicy
 from dlpo.rl.core.conditions import Conditions
 from dlpo.rl.core.flow import FlowPolicy
+from dlpo.rl.core.flow_chain import FlowDenoiser, flow_schedule
 from dlpo.rl.core.loop import PlainCollector, PlainRecordings, tune
 from dlpo.rl.core.method import TuningSetup
 from dlpo.rl.core.objective import MethodName, Objective
@@ -33,14 +36,23 @@ LOUDEST = math.sqrt(0.5)  # RMS of a recording
 CHAIN: dict[MethodName, dict[str, Any]] = {
     "rwr": {"temperature": 0.1}, "ddpo": {}, "dpok": {}, "klinr": {}, "dlpo": {"beta": 0.5},
     "awm": {"beta": 0.2, "error_bound": 2.0}, "direct": {"last_steps": 8}, "onlydl": {},
-    "control": {},
+    "control": {}, "nft": {"beta": 0.2},
 }  # fmt: skip
 FLOW: dict[MethodName, dict[str, Any]] = {
     "rwr": {"temperature": 0.1}, "dlpo": {"beta": 0.5, "error_bound": 2.0},
-    "awm": {"beta": 0.2, "error_bound": 2.0}, "direct": {}, "control": {},
+    "awm": {"beta": 0.2, "error_bound": 2.0}, "direct": {}, "control": {}, "nft": {"beta": 0.2},
 }  # fmt: skip
-REWARDED = ("ddpo", "dpok", "klinr", "rwr", "dlpo", "awm", "direct")
-SOME = [("chain", "ddpo"), ("chain", "dlpo"), ("flow", "dlpo")]
+STEPPED: dict[MethodName, dict[str, Any]] = {"ddpo": {}, "dlpo": {"beta": 0.5}}
+TOYS = {"chain": CHAIN, "flow": FLOW, "stepped": STEPPED}
+"""stepped: a flow as a chain, of which `ddpo` is Flow-GRPO"""
+REWARDED = ("ddpo", "dpok", "klinr", "rwr", "dlpo", "awm", "nft", "direct")
+SOME = [
+    ("chain", "ddpo"),
+    ("chain", "dlpo"),
+    ("flow", "dlpo"),
+    ("flow", "nft"),
+    ("stepped", "ddpo"),
+]
 
 
 @dataclass(frozen=True)
@@ -87,11 +99,12 @@ def loudness(drawn: Any) -> Tensor:
 def policy_of(density: str, network: Network) -> Any:
     if density == "chain":
         return ChainPolicy(network, SCHEDULE, typical_samples=LENGTH)
+    if density == "stepped":
+        return ChainPolicy(FlowDenoiser(network), flow_schedule(6, 0.7), typical_samples=LENGTH)
     return FlowPolicy[Conditions](network, steps=6)
 
 
-@pytest.fixture(scope="module")
-def trained() -> dict[str, Network]:
+def train() -> dict[str, Network]:
     """A network of each kind that speaks."""
     found = {}
     for density, parametrisation in (("chain", "eps"), ("flow", "flow")):
@@ -105,18 +118,27 @@ def trained() -> dict[str, Network]:
             loss.backward()
             optimizer.step()
         found[density] = network.eval()
-    return found
+    return found | {"stepped": found["flow"]}
+
+
+@pytest.fixture(scope="module")
+def trained() -> dict[str, Network]:
+    return train()
+
+
+def drawn_clips(policy: Any) -> Any:
+    return policy.draw([Clip(number) for number in range(1000, 1400)], (9, 9), 1)
 
 
 def drawn_loudness(policy: Any) -> Tensor:
-    return loudness(policy.draw([Clip(number) for number in range(1000, 1400)], (9, 9), 1))
+    return loudness(drawn_clips(policy))
 
 
 def tuned(
     trained: dict[str, Network], density: str, method: MethodName, updates: int = UPDATES,
     **changes: Any,
-) -> Tensor:  # fmt: skip
-    """Loudness of clips that took no part, after tuning."""
+) -> Any:  # fmt: skip
+    """The policy after tuning."""
     networks = []
     for _ in range(2):
         network = Network(trained[density].parametrisation)
@@ -127,22 +149,24 @@ def tuned(
         Clip(update * PROMPTS + i) for i in range(PROMPTS)
     ]
     kind, objective = METHODS[method], Objective(method, clip_range=0.1, **changes)
+    passes = 2 if method == "nft" else 1
     setup = TuningSetup(
         objective, policy, reference, PlainCollector(policy, prompts, loudness, GROUP), GROUP,
+        passes,
         recordings=PlainRecordings(recordings) if kind.needs_recordings(objective) else None,
         judge=lambda outputs, drawn: outputs.square().mean(-1).sqrt(),
     )  # fmt: skip
     optimizer = torch.optim.Adam(networks[0].parameters(), 5e-4)
     for figures in tune(kind(setup), optimizer, updates):
         assert math.isfinite(figures["loss"])
-    return drawn_loudness(policy)
+    return policy
 
 
 @pytest.mark.parametrize(
     ("density", "method"),
     [
         pytest.param(density, method, marks=() if (density, method) in SOME else pytest.mark.full)
-        for density, methods in (("chain", CHAIN), ("flow", FLOW))
+        for density, methods in TOYS.items()
         for method in methods
     ],
 )
@@ -150,7 +174,7 @@ def test_a_method_raises_its_reward_and_no_other(
     trained: dict[str, Network], density: str, method: MethodName
 ) -> None:
     before = drawn_loudness(policy_of(density, trained[density])).mean()
-    after = tuned(trained, density, method, **{"chain": CHAIN, "flow": FLOW}[density][method])
+    after = drawn_loudness(tuned(trained, density, method, **TOYS[density][method]))
     if method in REWARDED:
         assert after.mean() > before + 0.05
     else:
@@ -162,7 +186,36 @@ def test_the_loss_on_recordings_keeps_dlpo_near_them(
     trained: dict[str, Network], density: str
 ) -> None:
     free, held = (
-        tuned(trained, density, "dlpo", beta=beta, error_bound=2.0) for beta in (0.0, 5.0)
+        drawn_loudness(tuned(trained, density, "dlpo", beta=beta, error_bound=2.0))
+        for beta in (0.0, 5.0)
     )
     shouted = [(found > LOUDEST + 0.1).float().mean().item() for found in (free, held)]
     assert shouted[0] > shouted[1] + 0.2
+
+
+def measured(policy: Any) -> str:
+    """Loudness, clips louder than any recording, and the share of power that isn't the sine."""
+    clips = drawn_clips(policy).output
+    power = torch.fft.rfft(clips.flatten(0, -2)).abs().square()
+    other = 1 - power[:, 1].sum() / power.sum()
+    loud = clips.square().mean(-1).sqrt()
+    louder = (loud > LOUDEST).float().mean()
+    return f"| {loud.mean():.2f} | {100 * louder:.0f} % | {100 * other:.0f} % |"
+
+
+def table() -> None:
+    """Every method after `UPDATES` updates."""
+    networks = train()
+    print("| | loudness | louder than any recording | power outside the sine |")
+    for density, methods in TOYS.items():
+        print(f"| {density}, untuned", measured(policy_of(density, networks[density])))
+        rows = [(name, name, given) for name, given in methods.items()]
+        if "rwr" in methods:
+            rows.append(("best of 16", "rwr", {"temperature": 1e-3}))
+        for label, method, given in rows:
+            torch.manual_seed(0)
+            print(f"| {density}, {label}", measured(tuned(networks, density, method, **given)))
+
+
+if __name__ == "__main__":
+    table()

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dlpo.diffusion import q_sample, step_mean, to_eps, training_target
 from dlpo.errors import InputError
@@ -42,6 +43,14 @@ def step_log_prob(sample: Tensor, mean: Tensor, std: Tensor, inside: Tensor) -> 
     """
     density = -0.5 * ((sample - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
     return inside_mean(density, inside)
+
+
+def in_stretches(values: Tensor, stretch: int | None) -> Tensor:
+    """(B, T) -> (P, B): sums over stretches of `stretch` samples, the last shorter; None: (B,)."""
+    if stretch is None:
+        return values.sum(1)
+    padded = functional.pad(values, (0, -values.shape[1] % stretch))
+    return padded.view(len(values), -1, stretch).sum(2).T
 
 
 class ChainPolicy(nn.Module):
@@ -185,9 +194,26 @@ class ChainPolicy(nn.Module):
         return Replay(torch.stack(means), torch.stack(log_probs))
 
     def matching_losses(self, drawn: Rollout, draws: int) -> Tensor:
-        """(draws x N, B): see `Policy.matching_losses`; at the N levels of the chain."""
-        steps = range(self.schedule.steps)
-        return self.errors_at(drawn, steps, draws, REGRESSION).flatten(0, 1) * drawn.lengths
+        """(draws x N, B): see `Policy.matching_losses`; at the levels of the chain, or those that
+        are `matched`. With P stretches to credit, (draws x N, P, B).
+
+        In units of what is left to tell of the noise, so that the cleanest levels, where a
+        prediction can tell least, don't outweigh those that decide.
+        """
+        steps = range(self.schedule.steps) if drawn.matched is None else drawn.matched
+        found = []
+        for k, eps in self._noises(drawn, steps, draws, REGRESSION):
+            error = (eps - self.predicted_noise(drawn, k, eps)).square() * drawn.conditions.inside
+            found.append(in_stretches(error, drawn.stretch) / self.untold(k))
+        return torch.stack(found) / drawn.typical_samples
+
+    def untold(self, step: int) -> float:
+        """Variance of the noise that a step's noisy sample doesn't tell by itself; 1 of a model
+        that doesn't say."""
+        if not hasattr(self.model, "untold"):
+            return 1.0
+        level = torch.tensor([float(self.schedule.noise_levels[step])])
+        return float(self.model.untold(level).square())
 
     @torch.no_grad()
     def own_loss(self, drawn: Rollout, draws: int) -> Tensor:
@@ -209,17 +235,18 @@ class ChainPolicy(nn.Module):
         outside: float = 0.0,
     ) -> Tensor:
         """(): see `Policy.divergence`; a chain's reward credits all of its samples."""
-        return everywhere * (self.distances(drawn, draws, before) * drawn.lengths).mean()
+        return everywhere * self.distances(drawn, draws, before).mean()
 
     def distances(self, drawn: Rollout, draws: int, before: ChainPolicy) -> Tensor:
-        """(draws x N, B): mean squared distance of the noise that two policies predict."""
+        """(draws x N, B): squared distance of the noise that two policies predict, in the units of
+        `matching_losses`."""
         found = []
         for k, eps in self._noises(drawn, range(self.schedule.steps), draws, REGRESSION):
             with torch.no_grad():
                 then = before.predicted_noise(drawn, k, eps)
-            moved = self.predicted_noise(drawn, k, eps) - then
-            found.append(inside_mean(moved.square(), drawn.conditions.inside))
-        return torch.stack(found)
+            moved = (self.predicted_noise(drawn, k, eps) - then).square()
+            found.append(inside_mean(moved, drawn.conditions.inside) / self.untold(k))
+        return torch.stack(found) * drawn.lengths
 
     def errors_at(self, drawn: Rollout, steps: Sequence[int], draws: int, purpose: int) -> Tensor:
         """Squared errors of the noise predicted in outputs, re-noised to the levels of some steps.

@@ -139,6 +139,17 @@ class FlowPolicy(Generic[C]):
         counted = weights if drawn.credit is None else weights * drawn.credit
         return _means(squared, counted, counted, draws)
 
+    def distances(self, drawn: FlowDraws[C], draws: int, before: FlowPolicy[C]) -> Tensor:
+        """(K, B G): squared distance of the velocities that two policies predict, in the units of
+        `matching_losses`."""
+        noisy, time, _ = self._noised(drawn, draws)
+        with torch.no_grad():
+            start = before.velocity(drawn.conditions, noisy, time)
+        squared = (self.velocity(drawn.conditions, noisy, time) - start).square()
+        weights = self.weights(drawn.conditions)
+        counted = weights if drawn.credit is None else weights * drawn.credit
+        return _means(squared, counted, counted, draws)
+
     def divergence(
         self,
         drawn: FlowDraws[C],

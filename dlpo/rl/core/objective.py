@@ -10,7 +10,9 @@ from dlpo.config.strict import check
 from dlpo.errors import ConfigError
 from dlpo.rl.core.policy_gradient import BOUND, CLIP_RANGE
 
-MethodName = Literal["rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct"]
+MethodName = Literal[
+    "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "nft", "control", "direct"
+]
 Guide = Literal["return", "recordings", "both"]
 Explore = Literal["chain", "step"]
 

@@ -233,14 +233,15 @@ def magnification(module: nn.Module) -> float | None:
     """By how much a chain magnifies the rounding errors of its network; None for another graph.
 
     Its first step takes the noise that a network predicts times sigma / alpha from the waveform, 12
-    for the published levels, and scales that by its gain. Other predictions are only scaled.
+    for the published levels. Other predictions don't. Its gain scales that, and as the next
+    estimates contain it, so do theirs.
     """
     if not isinstance(module, DenoiserGraph):
         return None
     schedule = module.schedule
     noise = schedule.sigma[0] / schedule.alpha[0]
     magnified = noise if module.model.parametrisation == "eps" else 1.0
-    return max(1.0, float(magnified * schedule.gain(0)))
+    return max(1.0, float(magnified * math.prod(max(1.0, gain) for gain in schedule.gains)))
 
 
 def compare_graph(path: Path, precision: Precision, cases: Sequence[Case]) -> list[Difference]:
