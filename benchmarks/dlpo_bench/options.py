@@ -121,8 +121,7 @@ class LoadOptions:
     measurements: Annotated[
         list[str],
         Argument(
-            help="latency, knee, tokens (the default); protocols, streams, overload, chaos, soak;"
-            " or all."
+            help="latency, knee, tokens (the default); streams, overload, chaos, soak; or all."
         ),
     ] = field(default_factory=list)
     voice: Annotated[str, _server(help="Voice name or bundle path.")] = DEFAULT_VOICE

@@ -19,26 +19,14 @@ import pytest
 from dlpo.errors import InputError
 from dlpo_bench.load.calls import (
     AudioDevice,
-    Endpoint,
     TestedServer,
     TimedCall,
-    check_endpoint,
     parse_against,
-    sentences,
     underrun_figures,
 )
-from dlpo_bench.load.capacity import (
-    AGAINST,
-    MEASUREMENTS,
-    KneeSearch,
-    chosen,
-    compare_knees,
-    in_real_time,
-    knee_figures,
-    measure,
-    measure_knee,
-    overload_figures,
-)
+from dlpo_bench.load.capacity import AGAINST, MEASUREMENTS, chosen, measure, overload_figures
+from dlpo_bench.load.endpoints import Endpoint, check_endpoint, sentences
+from dlpo_bench.load.knee import KneeSearch, compare_knees, in_real_time, knee_figures, measure_knee
 from dlpo_bench.load.levels import (
     Level,
     LevelResult,

@@ -1,4 +1,4 @@
-"""Each study of benchmarks/research/ runs on toys: a test for each, and for each formula."""
+"""Each study runs on toys: one test for each, and one for each of its formulas."""
 
 from __future__ import annotations
 

@@ -13,14 +13,8 @@ from random import Random
 import grpc
 
 from dlpo.errors import EngineError
-from dlpo_bench.load.calls import (
-    OWN_CONNECTION,
-    AudioDevice,
-    DlpoEndpoint,
-    TestedServer,
-    TimedCall,
-    stream_request,
-)
+from dlpo_bench.load.calls import AudioDevice, TestedServer, TimedCall
+from dlpo_bench.load.endpoints import OWN_CONNECTION, DlpoEndpoint, stream_request
 from dlpo_bench.load.victim import CALL_S, Victim
 from dlpo_bench.machine import stolen_s
 

@@ -19,7 +19,7 @@ import aiohttp
 import grpc
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_bench.load.calls import OWN_CONNECTION
+from dlpo_bench.load.endpoints import OWN_CONNECTION
 from dlpo_bench.load.hostile_clients import (
     FLOODS,
     OpenCall,

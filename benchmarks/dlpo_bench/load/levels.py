@@ -18,14 +18,8 @@ from typing import Any
 import grpc
 
 from dlpo.errors import DlpoError, EngineError
-from dlpo_bench.load.calls import (
-    CONNECT_S,
-    Endpoint,
-    TestedServer,
-    TimedCall,
-    open_endpoint,
-    underrun_figures,
-)
+from dlpo_bench.load.calls import TestedServer, TimedCall, underrun_figures
+from dlpo_bench.load.endpoints import CONNECT_S, Endpoint, open_endpoint
 from dlpo_bench.load.texts import utterances
 from dlpo_bench.machine import percentile
 

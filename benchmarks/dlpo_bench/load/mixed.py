@@ -14,14 +14,12 @@ import grpc
 
 from dlpo.bundle import Bundle
 from dlpo.v1 import speech_pb2
-from dlpo_bench.load.calls import (
+from dlpo_bench.load.calls import RATES_HZ, TestedServer, TimedCall
+from dlpo_bench.load.endpoints import (
     OWN_CONNECTION,
-    RATES_HZ,
     DlpoEndpoint,
     RivaEndpoint,
-    TestedServer,
     TextEndpoint,
-    TimedCall,
     is_served,
     noting_http,
     stream_request,

@@ -12,7 +12,8 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from dlpo.errors import EngineError, InputError
-from dlpo_bench.load.calls import RATES_HZ, TestedServer, check_endpoint, parse_against
+from dlpo_bench.load.calls import RATES_HZ, TestedServer, parse_against
+from dlpo_bench.load.endpoints import check_endpoint
 from dlpo_bench.machine import peak_mb, process_cpu_s, resident_mb
 from dlpo_bench.options import LoadOptions
 from dlpo_serving.local.local_server import LocalServer, local_server

@@ -18,14 +18,12 @@ import numpy as np
 from dlpo.errors import EngineError
 from dlpo_bench.load.calls import (
     AudioDevice,
-    Endpoint,
     TestedServer,
-    TextEndpoint,
     TimedCall,
     first_audio_ms,
-    open_endpoint,
     underrun_figures,
 )
+from dlpo_bench.load.endpoints import Endpoint, TextEndpoint, open_endpoint
 from dlpo_bench.load.levels import RETRY_S
 from dlpo_bench.load.mixed import open_mixed
 from dlpo_bench.load.servers import Usage, read_meters, tested_servers
