@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlpo.cli.options import RemainingTime
+from dlpo_cli.options import RemainingTime
 
 
 def test_the_time_left_is_estimated_once_from_steady_updates() -> None:
