@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from numbers import Integral, Real
-from typing import Literal
+from typing import Literal, NoReturn
 
 from dlpo.bundle import MAX_VOICE_NAME, Manifest
 from dlpo.text.common.language import Phonemes
 from dlpo.text.common.reading import CODE, DATES, EMOJI
 from dlpo.text.common.ssml import SSML, document_language, is_ssml
 from dlpo.text.symbols import MAX_WRITTEN
-from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened, wrong_value
 
 MAX_SEED = 2**32 - 1
@@ -97,6 +97,38 @@ def _check_kinds(request: SpeechRequest) -> None:
             is_wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
             if is_wrong and not (value is None and name in OPTIONAL):
                 raise wrong_value(name, value, words)
+
+
+class Encoding(StrEnum):
+    """How samples are encoded as bytes: mono, little-endian.
+
+    `Encoding("no such")` raises RequestError, like every other bad value of a request.
+    """
+
+    PCM_S16 = "pcm_s16"
+    """signed 16-bit integers, no header; 32767 is full scale"""
+    PCM_F32 = "pcm_f32"
+    """IEEE 754 32-bit floats, no header; 1.0 is full scale"""
+    WAV = "wav"
+    """`PCM_S16` after a header that leaves the length open (0xFFFFFFFF)"""
+    FLAC = "flac"
+    """16-bit, lossless"""
+    OGG_OPUS = "ogg_opus"
+    """RFC 7845"""
+    OPUS_FRAMED = "opus_framed"
+    """repeated `[int32 length][Opus packet of 20 ms]`, which Riva calls OGGOPUS"""
+    MP3 = "mp3"
+    AAC = "aac"
+    """AAC-LC in ADTS frames"""
+    MULAW = "mulaw"
+    """G.711, one byte per sample"""
+    ALAW = "alaw"
+    """G.711, one byte per sample"""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        known = ", ".join(cls)
+        raise RequestError(FieldViolation("encoding", f"is {value!r}; this server knows {known}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,18 +233,18 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
         if given not in known:
             message = f"is {shortened(given)!r}; expected {', '.join(filter(None, known))}"
             found.append(FieldViolation(name, message))
-    if violation := _language_violation(request, manifest):
-        found.append(violation)
+    language = request.language or (document_language(request.text) if request.ssml else "")
+    if language and not manifest.speaks(language.replace("_", "-")):
+        found.append(_language_violation(language, request, manifest))
     if found:
         raise RequestError(*found)
     return request.steps or manifest.steps
 
 
-def _language_violation(request: SpeechRequest, manifest: Manifest) -> FieldViolation | None:
+def _language_violation(
+    language: str, request: SpeechRequest, manifest: Manifest
+) -> FieldViolation:
     """What is wrong if the voice doesn't speak the language of the request or of its document."""
-    language = request.language or (document_language(request.text) if request.ssml else "")
-    if not language or manifest.speaks(language.replace("_", "-")):
-        return None
     what = f"is {shortened(language)!r}; voice {manifest.voice!r} speaks {manifest.language}: name"
     bundle = manifest.of_voices
     if any(one.speaks(language.replace("_", "-")) for one in bundle):

@@ -16,9 +16,8 @@ import numpy as np
 from dlpo.audio import Waveform
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError
-from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
-from dlpo_serving.request import SpeechRequest
+from dlpo_serving.request import Encoding, SpeechRequest
 from dlpo_serving.speech import Speech, spoken_here, spoken_there
 from dlpo_serving.voices import known_voices, open_voice
 from dlpo_serving.voices.choice import VoiceChoice

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from dlpo.audio import Waveform
 from dlpo.text.common.feed import ends_at
 from dlpo.text.languages import LANGUAGES, open_language
-from dlpo_serving.encodings.formats import Encoding
-from dlpo_serving.request import SpeechRequest
+from dlpo_serving.request import Encoding, SpeechRequest
 from dlpo_serving.synthesis.timing import WordTiming
 
 if TYPE_CHECKING:
-    from dlpo_serving.client import ReplyFormat, SpeechClient, SpeechStream
+    from dlpo_serving.client import SpeechClient, SpeechStream
     from dlpo_serving.client.messages import Piece
     from dlpo_serving.voices.synthesizer import Synthesizer
 
@@ -74,28 +73,25 @@ def spoken_here(
     pieces: Iterable[str] | None = None,
     looks_like: str | None = None,
 ) -> Speech:
-    """A text, spoken in this process.
+    """A text, spoken in this process; see `Synthesizer` for errors.
 
     Args:
         pieces: of the text, in place of the request's.
         looks_like: see `VoiceChoice.of`.
-
-    Raises:
-        RequestError: see `Synthesizer.read`; of pieces, while they are spoken.
     """
     start, warnings = time.perf_counter(), list[str]()
-    rate_hz = synthesizer.manifest.sample_rate_hz
     if pieces is not None:
         parts = synthesizer.stream_pieces(pieces, request, warnings)
-        return Speech(rate_hz, (SpokenPiece(one.samples, 0.0) for one in parts), warnings, start)
-    prepared = synthesizer.read(request, looks_like)
-    warnings += prepared.warnings
-    ends = [*accumulate(len(sentence.normalized) for sentence in prepared.sentences)]
-    made = (
-        SpokenPiece(chunk.samples, ends[chunk.sentence] / ends[-1], chunk.words)
-        for chunk in synthesizer.stream(prepared)
-    )
-    return Speech(rate_hz, made, warnings, start)
+        made = (SpokenPiece(chunk.samples, 0.0) for chunk in parts)
+    else:
+        prepared = synthesizer.read(request, looks_like)
+        warnings += prepared.warnings
+        ends = [*accumulate(len(sentence.normalized) for sentence in prepared.sentences)]
+        made = (
+            SpokenPiece(chunk.samples, ends[chunk.sentence] / ends[-1], chunk.words)
+            for chunk in synthesizer.stream(prepared)
+        )
+    return Speech(synthesizer.manifest.sample_rate_hz, made, warnings, start)
 
 
 @contextmanager
@@ -106,47 +102,37 @@ def spoken_there(
     voice: str,
     encoding: Encoding,
 ) -> Iterator[Speech]:
-    """A text of any length, spoken by a server, in as many calls as that takes; see `spoken_here`.
+    """A text of any length, spoken by a server in as many calls as that takes; see `spoken_here`.
 
-    Raises:
-        CallError: a call failed; also while the speech is iterated over.
+    Raises CallError if a call fails, also while the speech is iterated over.
     """
     from dlpo_serving.client import ReplyFormat
 
     start, warnings = time.perf_counter(), list[str]()
-    calls = _calls_of(client, request, pieces, voice, ReplyFormat(encoding, times="none"))
+    reply = ReplyFormat(encoding, times="none")
+
+    def streams() -> Iterator[tuple[SpeechStream, float]]:
+        """Each call, and the share of the text spoken after it."""
+        if pieces is not None:
+            for call in in_calls(pieces):
+                yield client.stream_pieces(call, request, voice, reply), 0.0
+            return
+        parts = [request.text] if request.ssml else list(split(request.text))
+        for part, end in zip(parts, accumulate(map(len, parts)), strict=True):
+            stream = client.stream(replace(request, text=part), voice, reply)
+            yield stream, end / max(len(request.text), 1)
+
+    def received() -> Generator[SpokenPiece]:
+        for stream, share in chain([first], calls):
+            with stream:
+                yield from (SpokenPiece(chunk.samples, share) for chunk in stream)
+                warnings.extend(stream.info.warnings)
+                warnings.extend(stream.totals.warnings if stream.totals else ())
+
+    calls = streams()
     first = next(calls)
-    received = _received(chain([first], calls), warnings)
-    with first[0], closing(received):  # ended even if its audio is never read
-        yield Speech(first[0].info.format.sample_rate_hz, received, warnings, start)
-
-
-def _calls_of(
-    client: SpeechClient,
-    request: SpeechRequest,
-    pieces: Iterable[Piece] | None,
-    voice: str,
-    reply: ReplyFormat,
-) -> Iterator[tuple[SpeechStream, float]]:
-    """The calls that speak a text, and the share of it spoken after each."""
-    if pieces is not None:
-        for call in in_calls(pieces):
-            yield client.stream_pieces(call, request, voice, reply), 0.0
-        return
-    parts = [request.text] if request.ssml else list(split(request.text))
-    for part, end in zip(parts, accumulate(map(len, parts)), strict=True):
-        stream = client.stream(replace(request, text=part), voice, reply)
-        yield stream, end / max(len(request.text), 1)
-
-
-def _received(
-    calls: Iterable[tuple[SpeechStream, float]], warnings: list[str]
-) -> Generator[SpokenPiece]:
-    for stream, share in calls:
-        with stream:
-            yield from (SpokenPiece(chunk.samples, share) for chunk in stream)
-            warnings += stream.info.warnings
-            warnings += stream.totals.warnings if stream.totals else ()
+    with first[0], closing(received()) as made:  # ended even if its audio is never read
+        yield Speech(first[0].info.format.sample_rate_hz, made, warnings, start)
 
 
 def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[str]:

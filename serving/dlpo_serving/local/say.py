@@ -15,7 +15,6 @@ from dlpo.errors import EngineError, InputError
 from dlpo.operating_system import is_quiet
 from dlpo_serving.alignment import TimedWords
 from dlpo_serving.captions import Captioner, format_named
-from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.encodings.sound_file import (
     SoundFile,
     as_input_error,
@@ -24,7 +23,7 @@ from dlpo_serving.encodings.sound_file import (
 )
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.local.player import Loudspeaker
-from dlpo_serving.request import SpeechRequest
+from dlpo_serving.request import Encoding, SpeechRequest
 from dlpo_serving.speech import SpokenPiece, spoken_here, spoken_there
 from dlpo_serving.voices import open_voice
 
