@@ -20,9 +20,9 @@ __all__ = ["Client", "Voice", "__version__"]
 def __getattr__(name: str) -> object:
     if name not in ("Client", "Voice"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dlpo_serving import speaking
+    from importlib import import_module
 
-    return getattr(speaking, name)
+    return getattr(import_module("dlpo_serving.speaking"), name)
 
 
 def __dir__() -> list[str]:

@@ -26,7 +26,7 @@ MOST_WORDS = 34_000
 P95_FUNCTION_LINES = 35
 MOST_PARAMETERS = 8  # outside the command line, where each is an option
 LONGEST_TEST_NAME = 60  # characters
-PRODUCT = ("dlpo", "serving", "export", "benchmarks")
+PRODUCT = ("dlpo", "dlpo_cli", "serving", "export", "benchmarks")
 # Its strings are sentences to speak.
 SPOKEN = {Path("benchmarks/dlpo_bench/load/texts.py")}
 
@@ -75,7 +75,7 @@ def is_python(file: Path) -> bool:
 
 def is_command(file: Path, function: Function) -> bool:
     """Whether a function's parameters are options of a command line."""
-    return file.is_relative_to("dlpo/cli") or function.name == "main"
+    return file.is_relative_to("dlpo_cli") or function.name == "main"
 
 
 def parameters(function: Function) -> int:

@@ -21,7 +21,7 @@ from dlpo.errors import DlpoError, InputError
 from dlpo_bench.clips import Waveform
 from dlpo_bench.listening.making import matched
 from dlpo_bench.systems import SpeakingOptions, open_voices
-from dlpo_serving.local.sound_file import SoundFile
+from dlpo_serving.encodings.sound_file import SoundFile
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import known_voices
 from dlpo_serving.voices.synthesizer import Synthesizer

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dlpo.bundle import DEFAULT_VOICE, Bundle
-from dlpo.cli import PACKAGES
+from dlpo_cli import PACKAGES
 from dlpo_serving.voices import find_voice
 
 if TYPE_CHECKING:

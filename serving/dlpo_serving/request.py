@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from enum import StrEnum
+from typing import Annotated, Any, Literal, NoReturn
 
 from dlpo.bundle import MAX_VOICE_NAME, Manifest
 from dlpo.config.fields import HIDDEN, As, Flag, Range, parts_of
@@ -13,7 +14,6 @@ from dlpo.text.common.language import Phonemes
 from dlpo.text.common.reading import Code, Dates, Emoji
 from dlpo.text.common.ssml import SSML, document_language, is_ssml
 from dlpo.text.symbols import MAX_WRITTEN
-from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened, wrong_value
 
 MAX_SETTING = 100  # characters of a setting, a language or any other short value
@@ -94,6 +94,38 @@ def violation(misfit: WrongValueError) -> FieldViolation:
     """A value that isn't what its annotation says, for a caller."""
     given = "absent" if misfit.value is None else shortened(repr(misfit.value))
     return FieldViolation(misfit.where, f"is {given}; expected {misfit.expected}")
+
+
+class Encoding(StrEnum):
+    """How samples are encoded as bytes: mono, little-endian.
+
+    `Encoding("no such")` raises RequestError, like every other bad value of a request.
+    """
+
+    PCM_S16 = "pcm_s16"
+    """signed 16-bit integers, no header; 32767 is full scale"""
+    PCM_F32 = "pcm_f32"
+    """IEEE 754 32-bit floats, no header; 1.0 is full scale"""
+    WAV = "wav"
+    """`PCM_S16` after a header that leaves the length open (0xFFFFFFFF)"""
+    FLAC = "flac"
+    """16-bit, lossless"""
+    OGG_OPUS = "ogg_opus"
+    """RFC 7845"""
+    OPUS_FRAMED = "opus_framed"
+    """repeated `[int32 length][Opus packet of 20 ms]`, which Riva calls OGGOPUS"""
+    MP3 = "mp3"
+    AAC = "aac"
+    """AAC-LC in ADTS frames"""
+    MULAW = "mulaw"
+    """G.711, one byte per sample"""
+    ALAW = "alaw"
+    """G.711, one byte per sample"""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        known = ", ".join(cls)
+        raise RequestError(FieldViolation("encoding", f"is {value!r}; this server knows {known}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +216,18 @@ def check_request(request: SpeechRequest, manifest: Manifest) -> int:
         offer = ", ".join(map(str, manifest.available_steps))
         message = f"is {shortened(str(request.steps))}; voice {manifest.voice!r} has {offer}"
         found.append(FieldViolation("steps", message))
-    if unspoken := _language_violation(request, manifest):
-        found.append(unspoken)
+    language = request.language or (document_language(request.text) if request.ssml else "")
+    if language and not manifest.speaks(language.replace("_", "-")):
+        found.append(_language_violation(language, request, manifest))
     if found:
         raise RequestError(*found)
     return request.steps or manifest.steps
 
 
-def _language_violation(request: SpeechRequest, manifest: Manifest) -> FieldViolation | None:
+def _language_violation(
+    language: str, request: SpeechRequest, manifest: Manifest
+) -> FieldViolation:
     """What is wrong if the voice doesn't speak the language of the request or of its document."""
-    language = request.language or (document_language(request.text) if request.ssml else "")
-    if not language or manifest.speaks(language.replace("_", "-")):
-        return None
     what = f"is {shortened(language)!r}; voice {manifest.voice!r} speaks {manifest.language}: name"
     bundle = manifest.of_voices
     if any(one.speaks(language.replace("_", "-")) for one in bundle):

@@ -212,7 +212,8 @@ class SynthesisService:
             self._idle.clear()
             try:
                 await self._admit(stream)
-                self._count(record.caller, characters + words)
+                if self._quotas:
+                    self._count(record.caller, characters + words)
                 audio = AudioStream(
                     manifest, format, steps, request.seed, on_taken, self._metrics, self._clock, now
                 )
@@ -254,7 +255,7 @@ class SynthesisService:
 
     def _count(self, caller: str, characters: int) -> None:
         """Count the characters of a caller with a key, for bills."""
-        if self._quotas and characters:
+        if characters:
             self._metrics.key_characters.labels(caller).inc(characters)
 
     async def _admit(self, stream: Stream) -> None:

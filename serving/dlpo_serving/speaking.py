@@ -6,7 +6,7 @@ import inspect
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
@@ -17,18 +17,16 @@ from dlpo.audio import Waveform
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
-from dlpo_serving.local.say import calls_of
-from dlpo_serving.local.sound_file import SoundFile, check_writable, encoding_of
-from dlpo_serving.request import SpeechRequest
+from dlpo_serving.request import Encoding, SpeechRequest
+from dlpo_serving.speech import Speech, spoken_here, spoken_there
 from dlpo_serving.voices import known_voices, open_voice
 from dlpo_serving.voices.choice import VoiceChoice
 from dlpo_serving.voices.names import voice_named
 
 if TYPE_CHECKING:
     from dlpo.text.common.ssml import Ssml
-    from dlpo_serving.client import SpeechStream, Tls
+    from dlpo_serving.client import Tls
     from dlpo_serving.engines import EngineName, EnginePrecision
-    from dlpo_serving.synthesis.job import AudioChunk
     from dlpo_serving.voices.synthesizer import Synthesizer
 
 EXPECTED = "expected a str, or an iterable of them"
@@ -94,9 +92,10 @@ class Speaking(ABC):
             InputError: the ending names no format, or the file can't be written.
             MissingExtraError: the format's package is not installed.
         """
+        from dlpo_serving.encodings.sound_file import SoundFile, check_sound_file  # late: codecs
+
         out = Path(path)
-        encoding_of(out)
-        check_writable(out)
+        check_sound_file(out)
         with SoundFile(out, self.sample_rate) as file:
             for samples in self.stream(text, **settings):
                 file.write(samples)
@@ -183,10 +182,10 @@ class Voice(Speaking):
         request = _request(text, settings)
         speaker, looks_like = self._speaker_of(request)
         if isinstance(text, str):
-            prepared = speaker.read(request, looks_like)
-            _warn(prepared.warnings)
-            return (chunk.samples for chunk in speaker.stream(prepared))
-        return _heard(speaker.stream_pieces(_checked(text), request))
+            speech = spoken_here(speaker, request, looks_like=looks_like)
+            _warn(speech.warnings)
+            return (piece.samples for piece in speech)
+        return _heard(spoken_here(speaker, request, _checked(text)))
 
     def _speaker_of(self, request: SpeechRequest) -> tuple[Synthesizer, str | None]:
         name, looks_like = self._choice.of(request) if self._choice else ("", None)
@@ -258,25 +257,17 @@ class Client(Speaking):
         raise InputError(f"{self.address} has no voice {self.name!r}; it has {', '.join(rates)}")
 
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
-        from dlpo_serving.client import ReplyFormat
-
         request = _request(text, settings)
         pieces = None if isinstance(text, str) else _checked(text)
-        return _received(calls_of(self._client, request, pieces, self.name, ReplyFormat()))
+
+        def received() -> Iterator[Waveform]:
+            spoken = spoken_there(self._client, request, pieces, self.name, Encoding.PCM_F32)
+            with spoken as speech:
+                yield from _heard(speech)
+
+        return received()
 
 
-def _heard(chunks: Generator[AudioChunk, None, tuple[str, ...]]) -> Iterator[Waveform]:
-    try:
-        while True:
-            yield next(chunks).samples
-    except StopIteration as end:
-        _warn(end.value)
-    finally:
-        chunks.close()
-
-
-def _received(calls: Iterable[tuple[SpeechStream, float]]) -> Iterator[Waveform]:
-    for stream, _ in calls:
-        with stream:
-            yield from (chunk.samples for chunk in stream)
-            _warn([*stream.info.warnings, *(stream.totals.warnings if stream.totals else ())])
+def _heard(speech: Speech) -> Iterator[Waveform]:
+    yield from (piece.samples for piece in speech)
+    _warn(speech.warnings)

@@ -9,9 +9,9 @@ import soundfile
 from typer.testing import Result
 
 from dlpo.bundle import Bundle
-from dlpo.cli import new_voice
 from dlpo.data import ljspeech
 from dlpo.frame_grid import PUBLISHED_GRID
+from dlpo_cli import new_voice
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import open_voice
 from tests.callers import command as run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlpo.cli.options import RemainingTime
+from dlpo_cli.options import RemainingTime
 
 
 def test_the_time_left_is_estimated_from_the_first_timed_update() -> None:

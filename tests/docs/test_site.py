@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from selenium.webdriver import Chrome
 
-from dlpo_serving.local.sound_file import SoundFile
+from dlpo_serving.encodings.sound_file import SoundFile
 
 if importlib.util.find_spec("material") is None:
     pytest.skip(

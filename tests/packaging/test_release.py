@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dlpo.cli import demo, new_voice
+from dlpo_cli import demo, new_voice
 from recipe.carry import DATA_ONLY
 
 pytestmark = pytest.mark.full

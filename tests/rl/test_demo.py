@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlpo.cli.demo import CHECKPOINT, TEXTS, WITHOUT, said
 from dlpo.data.dataset import Corpora
 from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.repository import from_repository
 from dlpo.rl.demo import HELD_OUT_TEXTS, VOICES, Ends, demo_tuner, ends, write_page
+from dlpo_cli.demo import CHECKPOINT, TEXTS, WITHOUT, said
 
 HOP = PUBLISHED_GRID.hop_length
 

@@ -13,7 +13,7 @@ import soundfile
 from dlpo_serving.encodings.encoder import open_encoder
 from dlpo_serving.encodings.formats import AudioFormat, Encoding
 from dlpo_serving.encodings.headers import with_length
-from dlpo_serving.local.sound_file import SoundFile
+from dlpo_serving.encodings.sound_file import SoundFile
 from dlpo_serving.request import SpeechRequest
 from tests.callers import fake_voice
 

@@ -19,13 +19,14 @@ from dlpo.audio import read_wav
 from dlpo.errors import EngineError, InputError
 from dlpo.v1.speech_pb2 import Flush
 from dlpo_serving.client.connection import Connection
+from dlpo_serving.encodings import sound_file
 from dlpo_serving.errors import RequestError
 from dlpo_serving.local import say as say_module
-from dlpo_serving.local import sound_file
 from dlpo_serving.local.demo import run_demo
 from dlpo_serving.local.player import PLAYERS, PlayerPlayback
-from dlpo_serving.local.say import _calls, say, split, typed_pieces
+from dlpo_serving.local.say import say, typed_pieces
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.speech import in_calls, split
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import command
 from tests.serving.conftest import RunningServer
@@ -134,14 +135,14 @@ def test_a_long_text_is_cut_at_the_ends_of_sentences() -> None:
 def test_pieces_are_calls_none_of_which_is_too_long() -> None:
     text = " ".join(f"It is {n} o'clock." for n in range(3000))
 
-    calls = [list(call) for call in _calls([text, Flush(), "So late. "])]
+    calls = [list(call) for call in in_calls([text, Flush(), "So late. "])]
 
     sizes = [sum(len(piece) for piece in call if isinstance(piece, str)) for call in calls]
     assert len(sizes) > 20
     assert max(sizes) < 2600
     joined = "".join(p for call in calls for p in call if isinstance(p, str))
     assert joined == f"{text}So late. "
-    assert [list(call) for call in _calls([])] == [[]]
+    assert [list(call) for call in in_calls([])] == [[]]
 
 
 def test_a_player_is_silenced_where_the_voice_fails(fake_player: Path) -> None:

@@ -124,10 +124,6 @@ class TextReading:
     def between(self, found: list[Sentence], text: str) -> list[Sentence]:
         """The sentences of a passage, from `plain`, with what is between them: pauses, and which
         of them follow an empty line."""
-        found = self._with_paragraphs(found, text)
-        return self._with_pauses(found) if self._pauses or self._open_pause_s else found
-
-    def _with_paragraphs(self, found: list[Sentence], text: str) -> list[Sentence]:
         marked = []
         end, gap = 0, self._gap
         for sentence in found:
@@ -136,7 +132,7 @@ class TextReading:
             marked.append(replace(sentence, opens_paragraph=True) if opens else sentence)
             end, gap = sentence.words[-1].end, ""
         self._gap = (gap + text[end:])[-MAX_GAP:]
-        return marked
+        return self._with_pauses(marked) if self._pauses or self._open_pause_s else marked
 
     def _with_pauses(self, found: list[Sentence]) -> list[Sentence]:
         """What no sentence precedes opens the next one."""

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
+from itertools import filterfalse
 
 from dlpo.text.common.characters import PICTURES, ReadableText
 from dlpo.text.common.markup import without_followed_tags
@@ -88,7 +89,7 @@ def small_words(text: str) -> tuple[Counter[str], int]:
     """The words of a plain text that show its language, and the number of all its words."""
     written = _WORD.findall(text)
     found = Counter(filter(_LANGUAGES.__contains__, written))
-    others = [word.lower() for word in _OPENING.findall(text) if not word.islower()]
+    others = list(map(str.lower, filterfalse(str.islower, _OPENING.findall(text))))
     if not text.isascii():
         found["ñ"] += sum("ñ" in word for word in written if word.islower())
         others += [word for word in written if not word.isascii()]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
-from typing import NoReturn
 
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
+from dlpo_serving.request import Encoding as Encoding
 
 MIN_RATE_HZ, MAX_RATE_HZ = 8_000, 48_000
 G711_RATE_HZ = 8_000  # the standard's only rate, though some clients use others
@@ -15,38 +14,6 @@ BIT_RATE = 64_000  # bit/s. With less, libopus uses its speech coder and takes 2
 WIDE_BAND_HZ = 16_000  # the full bit rate from here up, half of it below
 _OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
 _MPEG_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-
-
-class Encoding(StrEnum):
-    """How samples are encoded as bytes: mono, little-endian.
-
-    `Encoding("no such")` raises RequestError, like every other bad value of a request.
-    """
-
-    PCM_S16 = "pcm_s16"
-    """signed 16-bit integers, no header; 32767 is full scale"""
-    PCM_F32 = "pcm_f32"
-    """IEEE 754 32-bit floats, no header; 1.0 is full scale"""
-    WAV = "wav"
-    """`PCM_S16` after a header that leaves the length open (0xFFFFFFFF)"""
-    FLAC = "flac"
-    """16-bit, lossless"""
-    OGG_OPUS = "ogg_opus"
-    """RFC 7845"""
-    OPUS_FRAMED = "opus_framed"
-    """repeated `[int32 length][Opus packet of 20 ms]`, which Riva calls OGGOPUS"""
-    MP3 = "mp3"
-    AAC = "aac"
-    """AAC-LC in ADTS frames"""
-    MULAW = "mulaw"
-    """G.711, one byte per sample"""
-    ALAW = "alaw"
-    """G.711, one byte per sample"""
-
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        known = ", ".join(cls)
-        raise RequestError(FieldViolation("encoding", f"is {value!r}; this server knows {known}"))
 
 
 _RATES_HZ = {  # of the encodings that don't support every rate

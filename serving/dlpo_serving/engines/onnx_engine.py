@@ -175,7 +175,7 @@ class OnnxSentenceGraphs:
     def _run(self, graph: str, inputs: Mapping[str, Floats | Ids]) -> list[Floats]:
         """Compute a graph; omits inputs it does not have, such as pitch for a voice without F0."""
         session, names, outputs = self._loaded.get(graph) or self._load_graph(graph)
-        feed = {name: inputs[name] for name in names}
+        feed = inputs if len(names) == len(inputs) else {name: inputs[name] for name in names}
         try:
             values: list[Floats] = session.run(outputs, feed)
         except Exception as error:  # see `open_session`

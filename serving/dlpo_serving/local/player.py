@@ -18,7 +18,7 @@ from dlpo.audio import Waveform
 from dlpo.errors import EngineError
 from dlpo_serving.encodings.encoder import open_encoder
 from dlpo_serving.encodings.formats import AudioFormat, Encoding
-from dlpo_serving.local.sound_file import SoundFile
+from dlpo_serving.encodings.sound_file import SoundFile
 
 _FILE_THEN_PLAY = 'cat > "$0/speech.wav" && exec afplay "$0/speech.wav"'
 NO_PLAYER = (

@@ -4,42 +4,36 @@ from __future__ import annotations
 
 import codecs
 import os
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
-from itertools import accumulate, chain
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlpo.audio import Waveform
 from dlpo.errors import EngineError, InputError
 from dlpo.operating_system import is_quiet
-from dlpo.text.common.feed import ends_at
-from dlpo.text.languages import LANGUAGES, open_language
 from dlpo_serving.alignment import TimedWords
 from dlpo_serving.captions import Captioner, format_named
-from dlpo_serving.encodings.formats import Encoding
+from dlpo_serving.encodings.sound_file import (
+    SoundFile,
+    as_input_error,
+    check_sound_file,
+    check_writable,
+)
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.local.player import Loudspeaker
-from dlpo_serving.local.sound_file import SoundFile, as_input_error, check_writable, encoding_of
-from dlpo_serving.request import SpeechRequest
-from dlpo_serving.synthesis.job import AudioChunk
+from dlpo_serving.request import Encoding, SpeechRequest
+from dlpo_serving.speech import SpokenPiece, spoken_here, spoken_there
 from dlpo_serving.voices import open_voice
 
 if TYPE_CHECKING:
     from dlpo.v1.speech_pb2 import Flush
-    from dlpo_serving.client import ReplyFormat, SpeechClient, SpeechStream
     from dlpo_serving.client.connection import Connection
     from dlpo_serving.client.messages import Piece
 
-ANY_RATE_HZ = 22_050  # sample rate for checking an encoding before the voice is loaded
 Progress = Callable[[float, float], None]
 """Called with the seconds of audio so far and the share of the text spoken, 0 if unknown."""
-_Piece = tuple[Waveform, float]
-CALL_CHARACTERS = 2_000  # per call, roughly; servers accept 10,000 unless configured otherwise
-_PIECE_CHARACTERS = 500
 QUIET_S = 0.1  # pause in input after a complete line: its writer is waiting to hear it
 _MOST = 1 << 16  # bytes of one piece
 
@@ -124,191 +118,63 @@ def say(
         MissingExtraError: the packages of the engine or of the encoding are not installed.
     """
     if out is not None:
-        encoding_of(out)
-        check_writable(out)
-        SoundFile(out, ANY_RATE_HZ, sample_rate_hz)
+        check_sound_file(out, sample_rate_hz)
     if isinstance(where, InProcess) and where.captions:
         format_named(where.captions)
         check_writable(where.captions)
-    if not isinstance(where, InProcess):
-        source = _there(request, pieces, voice or "", where)
-    elif pieces is None:
-        source = _here(request, voice, where)
-    else:
+    if isinstance(where, InProcess) and pieces is not None:
         raise InputError("only a server can speak text in pieces; name one, or join the pieces")
 
     speaker = None
     with ExitStack() as stack:
-        spoken = stack.enter_context(source)
+        if isinstance(where, InProcess):
+            synthesizer = open_voice(voice, where.engine, where.precision, request)
+            speech = spoken_here(synthesizer, request)
+            if where.captions:
+                captioner = Captioner(format_named(where.captions), speech.rate_hz)
+                text = TimedWords(request.text)
+                speech.pieces = _captioned(speech.pieces, text, captioner, where.captions)
+        else:
+            from dlpo_serving.client import SpeechClient
+
+            client = SpeechClient(where.address, tls=where.tls, token=where.token)
+            stack.enter_context(client)
+            spoken = spoken_there(client, request, pieces, voice or "", Encoding.PCM_S16)
+            speech = stack.enter_context(spoken)
         sinks: list[SoundFile | Loudspeaker] = []
         if out is not None:
-            sinks.append(stack.enter_context(SoundFile(out, spoken.rate_hz, sample_rate_hz)))
+            sinks.append(stack.enter_context(SoundFile(out, speech.rate_hz, sample_rate_hz)))
         if play is not None:
-            speaker = Loudspeaker(spoken.rate_hz, or_in=play if out is None else None)
+            speaker = Loudspeaker(speech.rate_hz, or_in=play if out is None else None)
             sinks.append(stack.enter_context(speaker))
-        for samples, share in spoken:
+        for piece in speech:
             for sink in sinks:
-                sink.write(samples)
+                sink.write(piece.samples)
             if progress:
-                progress(spoken.audio_s, share)
+                progress(speech.audio_s, piece.share)
     if speaker and not speaker.sounds:
         raise EngineError(f"{speaker.summary}; {out} is complete")
-    return spoken.figures(speaker.summary if speaker else "")
-
-
-class _Source:
-    """Samples as they are made, and how long that took."""
-
-    def __init__(
-        self, chunks: Iterator[_Piece], rate_hz: int, start: float, warnings: Sequence[str]
-    ) -> None:
-        """`warnings` about the text are complete after the last chunk."""
-        self.rate_hz = rate_hz
-        self._warnings = warnings
-        self._chunks = chunks
-        self._samples = 0
-        self._waited_s = time.perf_counter() - start
-        self._first_s = 0.0
-
-    def __iter__(self) -> Iterator[_Piece]:
-        while True:
-            start = time.perf_counter()  # the sinks' own time is not counted
-            piece = next(self._chunks, None)
-            self._waited_s += time.perf_counter() - start
-            if piece is None:
-                return
-            self._first_s = self._first_s or self._waited_s
-            self._samples += len(piece[0])
-            yield piece
-
-    @property
-    def audio_s(self) -> float:
-        return self._samples / self.rate_hz
-
-    def figures(self, played: str) -> SayResult:
-        warnings = tuple(dict.fromkeys(self._warnings))
-        return SayResult(self.audio_s, self._first_s, self._waited_s, played, warnings)
-
-
-@contextmanager
-def _here(request: SpeechRequest, voice: str | None, where: InProcess) -> Iterator[_Source]:
-    synthesizer = open_voice(voice, where.engine, where.precision, request)
-    start = time.perf_counter()
-    prepared = synthesizer.read(request)
-    rate_hz = synthesizer.manifest.sample_rate_hz
-    ends = list(accumulate(len(sentence.normalized) for sentence in prepared.sentences))
-    chunks = synthesizer.stream(prepared)
-    if where.captions:
-        chunks = _captioned(chunks, request.text, rate_hz, where.captions)
-    pieces = ((one.samples, ends[one.sentence] / ends[-1]) for one in chunks)
-    yield _Source(pieces, rate_hz, start, prepared.warnings)
+    return SayResult(
+        speech.audio_s,
+        speech.first_audio_s,
+        speech.waited_s,
+        speaker.summary if speaker else "",
+        tuple(dict.fromkeys(speech.warnings)),
+    )
 
 
 def _captioned(
-    chunks: Iterable[AudioChunk], text: str, rate_hz: int, path: Path
-) -> Iterator[AudioChunk]:
-    """The same chunks; at their end, the captions of the text are in the file."""
-    words, captioner = TimedWords(text), Captioner(format_named(path), rate_hz)
+    pieces: Iterable[SpokenPiece], words: TimedWords, captioner: Captioner, path: Path
+) -> Iterator[SpokenPiece]:
+    """The same pieces; at their end, the captions of the text are in the file."""
     written, samples = "", 0
-    for chunk in chunks:
-        samples = chunk.sample_offset + len(chunk.samples)
-        written += captioner.add(words.spoken(chunk.words, samples))
-        yield chunk
+    for piece in pieces:
+        samples += len(piece.samples)
+        written += captioner.add(words.spoken(piece.words, samples))
+        yield piece
     written += captioner.add(words.rest(samples)) + captioner.end(samples)
     with as_input_error(path):
         path.write_text(written, encoding="utf-8")
-
-
-@contextmanager
-def _there(
-    request: SpeechRequest, pieces: Iterable[Piece] | None, voice: str, server: Connection
-) -> Iterator[_Source]:
-    from dlpo_serving.client import ReplyFormat, SpeechClient
-
-    reply = ReplyFormat(Encoding.PCM_S16, times="none")
-    start = time.perf_counter()
-    with SpeechClient(server.address, tls=server.tls, token=server.token) as client:
-        streams = calls_of(client, request, pieces, voice, reply)
-        first = next(streams)
-        with first[0]:  # ended even if its audio is never read
-            warnings: list[str] = []
-            with closing(_samples(chain([first], streams), warnings)) as chunks:
-                yield _Source(chunks, first[0].info.format.sample_rate_hz, start, warnings)
-
-
-def calls_of(
-    client: SpeechClient,
-    request: SpeechRequest,
-    pieces: Iterable[Piece] | None,
-    voice: str,
-    reply: ReplyFormat,
-) -> Iterator[tuple[SpeechStream, float]]:
-    """The calls that speak a text of any length, and the share of it spoken after each.
-
-    Args:
-        pieces: of the text, in place of the request's; the shares are 0.
-    """
-    if pieces is not None:
-        for call in _calls(pieces):
-            yield client.stream_pieces(call, request, voice, reply), 0.0
-        return
-    parts = [request.text] if request.ssml else list(split(request.text))
-    ends = accumulate(map(len, parts))
-    for part, end in zip(parts, ends, strict=True):
-        stream = client.stream(replace(request, text=part), voice, reply)
-        yield stream, end / max(len(request.text), 1)
-
-
-def _samples(
-    streams: Iterable[tuple[SpeechStream, float]], warnings: list[str]
-) -> Generator[_Piece]:
-    for stream, share in streams:
-        with stream:
-            yield from ((chunk.samples, share) for chunk in stream)
-            warnings += stream.info.warnings
-            warnings += stream.totals.warnings if stream.totals else ()
-
-
-def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[str]:
-    """Parts of a text, of at most `most` characters each, that end with sentences if possible."""
-    if len(text) <= most:
-        yield text
-        return
-    language = open_language(LANGUAGES[0])
-    while len(text) > most:
-        blanks = [place for place in range(most // 4, most - 1) if text[place].isspace()]
-        ends = (
-            place
-            for place in reversed(blanks)
-            if ends_at(text, place, language, clauses=False, cases=(True, True), final=False)
-        )
-        end = next(ends, blanks[-1] if blanks else most - 1) + 1
-        yield text[:end]
-        text = text[end:].lstrip()
-    yield text
-
-
-def _calls(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
-    """The pieces of each call, divided so that no call is too long for a server."""
-    small = (
-        part
-        for piece in pieces
-        for part in (split(piece, _PIECE_CHARACTERS) if isinstance(piece, str) else [piece])
-    )
-
-    def call(first: Piece | None) -> Iterator[Piece]:
-        taken = 0
-        for piece in chain([first] if first is not None else [], small):
-            yield piece
-            taken += len(piece) if isinstance(piece, str) else 0
-            ended = isinstance(piece, str) and piece.rstrip().endswith((".", "!", "?", "\n"))
-            if taken >= CALL_CHARACTERS and (ended or taken >= 3 * CALL_CHARACTERS):
-                return
-
-    yield call(None)
-    for piece in small:
-        if isinstance(piece, str) and piece.strip():
-            yield call(piece)
 
 
 def typed_pieces(descriptor: int) -> Iterator[str | Flush]:

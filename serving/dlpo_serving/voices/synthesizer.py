@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,17 +97,16 @@ class Synthesizer:
         self,
         pieces: Iterable[str],
         request: SpeechRequest,
+        warnings: list[str] | None = None,
         ladder: Sequence[int] = STREAM_LADDER,
-    ) -> Generator[AudioChunk, None, tuple[str, ...]]:
+    ) -> Iterator[AudioChunk]:
         """The audio of a text that comes in pieces: each sentence once it is complete.
 
         Args:
             pieces: of the text.
             request: how to speak; its own text is ignored.
+            warnings: gets those about the text, at its end.
             ladder: see `stream`.
-
-        Returns:
-            Warnings about the text.
 
         Raises:
             RequestError: a field is out of range, or nothing in the text can be spoken.
@@ -123,7 +122,8 @@ class Synthesizer:
             job.add(feed.finish())
         job.close()
         yield from _computed(job)
-        return feed.warnings()
+        if warnings is not None:
+            warnings += feed.warnings()
 
     def speak(self, request: SpeechRequest, ladder: Sequence[int] = STREAM_LADDER) -> Waveform:
         """The complete audio of a request, (T,) float32 in [-1, 1]; made in the chunks of `stream`.

@@ -49,7 +49,7 @@ def chunk_message(chunk: EncodedChunk, rate_hz: int, detail: TimeDetail) -> spee
         sample_offset=chunk.sample_offset,
         sentence=chunk.sentence,
         words=word_messages(chunk.words, rate_hz, detail),
-        marks=mark_messages(chunk.marks, rate_hz),
+        marks=mark_messages(chunk.marks, rate_hz) if chunk.marks else (),
     )
 
 

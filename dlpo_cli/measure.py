@@ -10,7 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from dlpo.bundle import DEFAULT_VOICE
-from dlpo.cli.options import (
+from dlpo.errors import needs
+from dlpo_cli.options import (
     CORPUS,
     WEIGHTS,
     Corpus,
@@ -22,7 +23,6 @@ from dlpo.cli.options import (
     of_judges,
     of_speech,
 )
-from dlpo.errors import needs
 
 _kept = partial(typer.Option, rich_help_panel="Output")
 _MAKE = "make"
@@ -191,7 +191,7 @@ def make(
         from dlpo_bench.listening.making import check_unused, make_test
     with needs("serve"):
         from dlpo_bench.listening.making import choose_clips, open_pair
-    from dlpo.cli.options import progress
+    from dlpo_cli.options import progress
 
     check_unused(out)  # before the systems speak for minutes
     pair = open_pair(a, b, steps)

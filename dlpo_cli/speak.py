@@ -17,7 +17,11 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from dlpo.bundle import DEFAULT_VOICE
-from dlpo.cli.options import (
+from dlpo.errors import InputError, needs
+from dlpo.text.common.dictionary_file import read_dictionary
+from dlpo.text.common.reading import Code, Dates, Emoji, ReadingOptions
+from dlpo.text.common.ssml import Ssml
+from dlpo_cli.options import (
     Ca,
     Dictionary,
     Encrypted,
@@ -26,10 +30,6 @@ from dlpo.cli.options import (
     is_quiet,
     with_options,
 )
-from dlpo.errors import InputError, needs
-from dlpo.text.common.dictionary_file import read_dictionary
-from dlpo.text.common.reading import Code, Dates, Emoji, ReadingOptions
-from dlpo.text.common.ssml import Ssml
 from dlpo_serving.engines import EngineName, EnginePrecision
 
 if TYPE_CHECKING:

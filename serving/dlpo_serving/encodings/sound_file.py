@@ -17,6 +17,7 @@ from dlpo_serving.encodings.headers import HEADER_BYTES, with_length
 from dlpo_serving.errors import FieldViolation, RequestError
 
 STDOUT = Path("-")
+ANY_RATE_HZ = 22_050  # sample rate for checking an encoding before the voice is loaded
 ENCODINGS = {  # by file name extension
     ".wav": Encoding.WAV,
     ".flac": Encoding.FLAC,
@@ -40,6 +41,13 @@ def encoding_of(path: Path) -> Encoding:
         message = f"{str(path)!r} names no audio format; expected a name ending in one of {known}"
         raise RequestError(FieldViolation("encoding", message))
     return ENCODINGS[path.suffix.lower()]
+
+
+def check_sound_file(path: Path, sample_rate_hz: int | None = None) -> None:
+    """Raise whatever `SoundFile` would, before there is audio; leaves nothing behind."""
+    encoding_of(path)
+    check_writable(path)
+    SoundFile(path, ANY_RATE_HZ, sample_rate_hz)
 
 
 def check_writable(path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlpo.cli.options import Phases, RunDir, Settings, make_shown, parse_settings, run_shown
 from dlpo.errors import DataError, InputError, check_installed, needs
 from dlpo.repository import from_repository
+from dlpo_cli.options import Phases, RunDir, Settings, make_shown, parse_settings, run_shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

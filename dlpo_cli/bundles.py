@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle, write_bundle
-from dlpo.cli.options import Dictionary
 from dlpo.errors import BundleError, DlpoError, InputError, needs
 from dlpo.repository import NAMED, checkpoint_at
 from dlpo.text.common.dictionary_file import read_dictionary
+from dlpo_cli.options import Dictionary
 from dlpo_serving.voices import find_voice, known_voices, open_voice
 from dlpo_serving.voices.names import AboutVoice, about_voices
 from dlpo_serving.voices.synthesizer import Synthesizer

@@ -62,7 +62,7 @@ class _Modules(Mapping[str, Any]):
 @cache
 def _commands_of(module: str) -> Mapping[str, Any]:
     commands = typer.Typer()
-    import_module(f"dlpo.cli.{module}").register(commands)
+    import_module(f"dlpo_cli.{module}").register(commands)
     group = get_group(commands)
     shared = [copy.copy(one) for one in get_group(app).params if one.name in _EVERYWHERE]
     for option in shared:

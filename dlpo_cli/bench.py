@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from dlpo.bundle import DEFAULT_VOICE
-from dlpo.cli.options import (
+from dlpo.errors import InputError, needs
+from dlpo.repository import checkpoint_at
+from dlpo_bench.options import LoadOptions, PeersOptions, RtfOptions, ScalingOptions
+from dlpo_cli.options import (
     CORPUS,
     WEIGHTS,
     Corpus,
@@ -27,9 +30,6 @@ from dlpo.cli.options import (
     progress,
     with_options,
 )
-from dlpo.errors import InputError, needs
-from dlpo.repository import checkpoint_at
-from dlpo_bench.options import LoadOptions, PeersOptions, RtfOptions, ScalingOptions
 
 if TYPE_CHECKING:
     from dlpo_bench.machine import Interference

@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 
 from dlpo.bundle import DEFAULT_VOICE
-from dlpo.cli.options import WEIGHTS as WEIGHTS_DIR
-from dlpo.cli.options import Ca, Encrypted, Token, Weights, connection_to
 from dlpo.errors import InputError, needs, reading
 from dlpo.judges import SOURCES, WEIGHTS
 from dlpo.nvidia import Finding
+from dlpo_cli.options import WEIGHTS as WEIGHTS_DIR
+from dlpo_cli.options import Ca, Encrypted, Token, Weights, connection_to
 
 PLAYER = "audio player"
 _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}

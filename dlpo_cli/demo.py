@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dlpo.cli.options import Phases, run_shown
 from dlpo.errors import UsageError, check_installed, needs
 from dlpo.repository import from_repository
+from dlpo_cli.options import Phases, run_shown
 
 if TYPE_CHECKING:
     from dlpo.rl.demo import Ends

@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from dlpo.cli.demo import OUT as DEMO_OUT
-from dlpo.cli.demo import check_only_demo, run_demo
-from dlpo.cli.options import (
+from dlpo.errors import UsageError, needs
+from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
+from dlpo_cli.demo import OUT as DEMO_OUT
+from dlpo_cli.demo import check_only_demo, run_demo
+from dlpo_cli.options import (
     WEIGHTS,
     CheckpointDir,
     DatasetDir,
@@ -27,9 +29,7 @@ from dlpo.cli.options import (
     progress,
     run_shown,
 )
-from dlpo.cli.tuning import report_tuning, show_probe
-from dlpo.errors import UsageError, needs
-from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
+from dlpo_cli.tuning import report_tuning, show_probe
 
 Data = Annotated[
     list[str],
