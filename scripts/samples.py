@@ -21,7 +21,8 @@ import typer
 from dlpo.errors import DlpoError, InputError
 from dlpo_bench.clips import SAMPLE_RATE, Waveform, load_clips
 from dlpo_bench.listening.making import matched, render
-from dlpo_bench.systems import SpeakingOptions, open_voices, recordings
+from dlpo_bench.options import SpeakingOptions
+from dlpo_bench.systems import open_voices, recordings
 from dlpo_serving.local.sound_file import SoundFile
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer

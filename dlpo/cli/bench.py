@@ -6,12 +6,13 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from dlpo.cli.commands import OfFields, of_fields
 from dlpo.cli.options import (
     CORPUS,
     WEIGHTS,
@@ -24,7 +25,6 @@ from dlpo.cli.options import (
     of_judges,
     of_speech,
     progress,
-    with_options,
 )
 from dlpo.errors import InputError, needs
 from dlpo.repository import checkpoint_at
@@ -52,35 +52,11 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="Run benchmarks on this machine; show and compare the results."
     )
-    group.command("rtf")(_command(RtfOptions, rtf))
-    group.command("stream")(_command(LoadOptions, stream))
-    group.command()(quality)
-    group.command("peers")(_command(PeersOptions, peers))
-    group.command("scaling")(_command(ScalingOptions, scaling))
+    for command in (rtf, stream, quality, peers, scaling):
+        group.command(cls=OfFields)(of_fields(command))
     group.command()(report)
     group.command()(compare)
     app.add_typer(group, name="bench")
-
-
-def _command(options: type[Any], run: Callable[[Any, bool, Path], None]) -> Callable[..., None]:
-    """A command whose options are the fields of a dataclass, and where the record goes.
-
-    Args:
-        run: gets the options, whether to write a record, and the directory of records.
-    """
-
-    def command(*, record: bool, out: Path, **values: Any) -> None:
-        run(options(**values), record, out)
-
-    hints = get_type_hints(options, include_extras=True)
-    parameters = [
-        (one.name, hints[one.name],
-         one.default_factory() if one.default_factory is not MISSING else one.default)
-        for one in fields(options)
-    ]  # fmt: skip
-    parameters += [("record", Record, False), ("out", Out, RECORDS)]
-    command.__doc__ = options.__doc__
-    return with_options(command, parameters)
 
 
 def _tell(line: str) -> None:
@@ -123,7 +99,9 @@ def run_bench(
         typer.echo(write_record(kind, measured, command or command_line(), out))
 
 
-def rtf(options: RtfOptions, record: bool, out: Path) -> None:
+def rtf(options: RtfOptions, record: Record = False, out: Out = RECORDS) -> None:
+    """Measure real-time factors from text to audio against the paper's sampler, in turns, with the
+    same weights."""
     with needs("bench"):
         from dlpo_bench.report.speed import rtf_blocks
         from dlpo_bench.rtf import measure_rtf
@@ -131,7 +109,8 @@ def rtf(options: RtfOptions, record: bool, out: Path) -> None:
     run_bench("rtf", lambda: measure_rtf(options, _tell), rtf_blocks, record, out)
 
 
-def scaling(options: ScalingOptions, record: bool, out: Path) -> None:
+def scaling(options: ScalingOptions, record: Record = False, out: Out = RECORDS) -> None:
+    """Measure what longer texts cost in time and memory."""
     with needs("serve"), needs("bench"):
         from dlpo_bench.report.speed import scaling_blocks
         from dlpo_bench.scaling import measure_scaling
@@ -139,7 +118,11 @@ def scaling(options: ScalingOptions, record: bool, out: Path) -> None:
     run_bench("scaling", lambda: measure_scaling(options, _tell), scaling_blocks, record, out)
 
 
-def peers(options: PeersOptions, record: bool, out: Path) -> None:
+def peers(options: PeersOptions, record: Record = False, out: Out = RECORDS) -> None:
+    """Compare a voice with other speech engines, in turns on one core.
+
+    A peer that is not installed is skipped and the reason shown.
+    """
     with needs("serve"), needs("bench"):
         from dlpo_bench.peers.measure import measure_peers, speak_with_peers
         from dlpo_bench.report.speed import peers_blocks
@@ -151,7 +134,11 @@ def peers(options: PeersOptions, record: bool, out: Path) -> None:
     run_bench("peers", lambda: measure_peers(options, _tell), peers_blocks, record, out)
 
 
-def stream(options: LoadOptions, record: bool, out: Path) -> None:
+def stream(options: LoadOptions, record: Record = False, out: Out = RECORDS) -> None:
+    """Load a server from client processes: first audio, gaps, goodput, shed calls and its knee.
+
+    Each measurement starts our own server, or compares servers already running, in turns.
+    """
     with needs("serve"), needs("bench"):
         from dlpo_bench.load.capacity import chosen, measure, write_records
         from dlpo_bench.record import check_recordable

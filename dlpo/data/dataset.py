@@ -44,10 +44,6 @@ DTYPES: dict[str, type[np.generic]] = {
     "energy": np.float32,
     "mel": np.float16,
 }
-F0_ARRAYS = ("phase", "f0")
-"""what a dataset without F0 lacks"""
-SOUND_ARRAYS = ("audio", "phase", "energy", "mel")
-"""what a dataset of pitch alone lacks"""
 _PER_SYMBOL = ("symbols", "durations")
 _PER_SAMPLE = ("audio", "phase")
 LJSPEECH = "LJSpeech-1.1 (public domain)"

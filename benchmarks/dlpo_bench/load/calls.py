@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
@@ -18,7 +18,7 @@ import grpc
 from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_bench.machine import percentile
-from dlpo_bench.options import PROTOCOLS
+from dlpo_bench.options import ProtocolName
 from dlpo_serving.client.errors import retry_after_s
 from dlpo_serving.protocols.riva.proto import riva_audio_pb2, riva_tts_pb2
 
@@ -60,7 +60,7 @@ class TestedServer:
     name: str
     """label in tables"""
     protocol: str
-    """one of `PROTOCOLS`"""
+    """one of `ProtocolName`"""
     address: str
     """host:port; for OpenAI's protocol the URL before /audio/speech"""
     rate_hz: int
@@ -90,7 +90,7 @@ def parse_against(text: str) -> TestedServer:
         raise InputError(f"--against {text}: no setting {', '.join(unknown)}; {EXPECTED}")
     web = parts.scheme in ("http", "https")
     scheme = "openai" if web else parts.scheme
-    protocol = next((one for one in PROTOCOLS if one == scheme), None)
+    protocol = next((one for one in get_args(ProtocolName) if one == scheme), None)
     if protocol is None or not parts.hostname or not (web or host_and_port):
         raise InputError(f"--against {text}: {EXPECTED}")
     rate = last.get("rate_hz", str(RATES_HZ[protocol]))
