@@ -126,7 +126,7 @@ def _options(
                 names = [flag_of(cls, field.name)]
             is_argument = any(flag.is_argument for flag in flags)
             kind, default, choices = _of_typer(bare, default)
-            attributes |= {"metavar": choices} if choices else {}
+            attributes |= {"metavar": f"<{choices}>"} if choices else {}
             info: Any = (
                 typer.Argument(**attributes) if is_argument else typer.Option(*names, **attributes)
             )

@@ -65,8 +65,10 @@ def values_of(schema: Mapping[str, Any]) -> str:
     schema = without_null(schema)
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"] if value)
-    kinds = {"array": "texts, `a,b`", "string": "text", "boolean": "`true`, `false`"}
+    kinds = {"string": "text", "boolean": "`true`, `false`"}
     kind = "path" if "format" in schema else kinds.get(schema["type"], schema["type"])
+    if kind == "array":
+        kind = "texts, `a,b`" if schema["items"].get("type") == "string" else "numbers"
     signs = zip(BOUNDS.values(), "≥>≤<", strict=True)
     bounds = [f"{sign} {schema[word]}" for word, sign in signs if word in schema]
     return ", ".join([kind, *bounds, *(["even"] if "multipleOf" in schema else [])])

@@ -28,17 +28,11 @@ from numpy.typing import NDArray
 from dlpo.audio import MEL_BANDS, Waveform, log_mel
 from dlpo.bundle.manifest import PLAIN_NAME
 from dlpo.data.alignments import Alignment, read_alignments
-from dlpo.data.dataset import (
-    DTYPES,
-    Arrays,
-    ClipSource,
-    arrays_of,
-    pack,
-    plain_arrays,
-)
+from dlpo.data.dataset import DTYPES, Arrays
 from dlpo.data.decoding import decoded
 from dlpo.data.features import log_energy, measure
 from dlpo.data.options import EVERYTHING, LJ, CorpusSpeaker, FeatureSet
+from dlpo.data.packing import ClipSource, arrays_of, pack, plain_arrays
 from dlpo.errors import DataError, InputError, reading, writing
 from dlpo.frame_grid import FrameGrid
 from dlpo.text.languages import known_language
@@ -53,6 +47,8 @@ LJSPEECH_CLIP = re.compile(r"LJ\d{3}-\d{4}")
 ALIGNMENT_SLACK_S = 0.15  # how far the end of the alignment may lie from the end of the clip
 QUIETEST_PEAK = 0.01  # full scale is 1; below it a clip counts as silence
 Progress = Callable[[int, int], None]
+Work = tuple[Alignment, str | None, Path | None, Path, FeatureSet]
+"""alignment, transcript, recording, the file for its features, and which these are"""
 
 
 @dataclass(slots=True)
@@ -134,10 +130,6 @@ def check_speaker(name: str) -> None:
         raise InputError(
             f"voice name {name!r} is invalid; expected a name of letters, digits, . _ and -"
         )
-
-
-Work = tuple[Alignment, str | None, Path | None, Path, FeatureSet]
-"""alignment, transcript, recording, the file for its features, and which these are"""
 
 
 def prepare(
