@@ -6,9 +6,9 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -16,6 +16,7 @@ from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError, needs
 from dlpo.repository import checkpoint_at
 from dlpo_bench.options import LoadOptions, PeersOptions, RtfOptions, ScalingOptions
+from dlpo_cli.commands import OfFields, of_fields
 from dlpo_cli.options import (
     CORPUS,
     WEIGHTS,
@@ -28,7 +29,6 @@ from dlpo_cli.options import (
     of_judges,
     of_speech,
     progress,
-    with_options,
 )
 
 if TYPE_CHECKING:
@@ -51,35 +51,11 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="Run benchmarks on this machine; show and compare the results."
     )
-    group.command("rtf")(_command(RtfOptions, rtf))
-    group.command("stream")(_command(LoadOptions, stream))
-    group.command()(quality)
-    group.command("peers")(_command(PeersOptions, peers))
-    group.command("scaling")(_command(ScalingOptions, scaling))
+    for command in (rtf, stream, quality, peers, scaling):
+        group.command(cls=OfFields)(of_fields(command))
     group.command()(report)
     group.command()(compare)
     app.add_typer(group, name="bench")
-
-
-def _command(options: type[Any], run: Callable[[Any, bool, Path], None]) -> Callable[..., None]:
-    """A command whose options are the fields of a dataclass, and where the record goes.
-
-    Args:
-        run: gets the options, whether to write a record, and the directory of records.
-    """
-
-    def command(*, record: bool, out: Path, **values: Any) -> None:
-        run(options(**values), record, out)
-
-    hints = get_type_hints(options, include_extras=True)
-    parameters = [
-        (one.name, hints[one.name],
-         one.default_factory() if one.default_factory is not MISSING else one.default)
-        for one in fields(options)
-    ]  # fmt: skip
-    parameters += [("record", Record, False), ("out", Out, RECORDS)]
-    command.__doc__ = options.__doc__
-    return with_options(command, parameters)
 
 
 def _tell(line: str) -> None:
@@ -118,21 +94,28 @@ def run_bench(
         typer.echo(write_record(kind, measured, command_line(), out))
 
 
-def rtf(options: RtfOptions, record: bool, out: Path) -> None:
+def rtf(options: RtfOptions, record: Record = False, out: Out = RECORDS) -> None:
+    """Measure real-time factors from text to audio against the paper's sampler, in turns, with the
+    same weights."""
     with needs("bench"):
         from dlpo_bench.rtf import measure_rtf
 
     run_bench("rtf", lambda: measure_rtf(options, _tell), record, out)
 
 
-def scaling(options: ScalingOptions, record: bool, out: Path) -> None:
+def scaling(options: ScalingOptions, record: Record = False, out: Out = RECORDS) -> None:
+    """Measure what longer texts cost in time and memory."""
     with needs("serve"), needs("bench"):
         from dlpo_bench.scaling import measure_scaling
 
     run_bench("scaling", lambda: measure_scaling(options, _tell), record, out)
 
 
-def peers(options: PeersOptions, record: bool, out: Path) -> None:
+def peers(options: PeersOptions, record: Record = False, out: Out = RECORDS) -> None:
+    """Compare a voice with other speech engines, in turns on one core.
+
+    A peer that is not installed is skipped and the reason shown.
+    """
     with needs("serve"), needs("bench"):
         from dlpo_bench.peers.measure import measure_peers, speak_with_peers
 
@@ -143,7 +126,11 @@ def peers(options: PeersOptions, record: bool, out: Path) -> None:
     run_bench("peers", lambda: measure_peers(options, _tell), record, out)
 
 
-def stream(options: LoadOptions, record: bool, out: Path) -> None:
+def stream(options: LoadOptions, record: Record = False, out: Out = RECORDS) -> None:
+    """Load a server from client processes: first audio, gaps, goodput, shed calls and its knee.
+
+    Each measurement starts our own server, or compares servers already running, in turns.
+    """
     with needs("serve"), needs("bench"):
         from dlpo_bench.load.capacity import chosen, measure, write_records
         from dlpo_bench.record import check_recordable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle, write_bundle
+from dlpo.config.models import SpectralConfig
 from dlpo.errors import BundleError, DlpoError, InputError, needs
 from dlpo.repository import NAMED, checkpoint_at
 from dlpo.text.common.dictionary_file import read_dictionary
+from dlpo_cli.commands import Given, OfFields, of_fields
 from dlpo_cli.options import Dictionary
+from dlpo_export.options import ExportOptions
+from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_serving.voices import find_voice, known_voices, open_voice
 from dlpo_serving.voices.names import AboutVoice, about_voices
 from dlpo_serving.voices.synthesizer import Synthesizer
@@ -33,7 +37,7 @@ _of_checkpoint, _of_bundle = (
 
 def register(app: typer.Typer) -> None:
     """Add `export` and the group `voices`, which lists without a command."""
-    app.command()(export)
+    app.command(cls=OfFields)(of_fields(export))
     group = typer.Typer()
     group.callback(invoke_without_command=True)(voices)
     group.command("list")(list_voices)
@@ -43,6 +47,7 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
+    *,
     source: Annotated[
         str, typer.Argument(help="Checkpoint from `dlpo train`, a bundle's path or name, or mini.")
     ],
@@ -50,57 +55,7 @@ def export(
         Path | None,
         typer.Option(help="Bundle to write: a directory or a .dlpo file; of mini, mini.dlpo."),
     ] = None,
-    steps: Annotated[
-        list[int] | None,
-        _of_bundle(
-            help="Reverse steps to offer; repeatable. Default for checkpoints: their own number."
-            " For bundles: those to build plans for."
-        ),
-    ] = None,
-    default_steps: Annotated[
-        int | None, _of_checkpoint(help="Default number of reverse steps; otherwise its own.")
-    ] = None,
-    schedule: Annotated[
-        str | None, _of_checkpoint(help="Noise schedule; by default, that it was tuned for.")
-    ] = None,
-    eta: Annotated[
-        float | None,
-        _of_checkpoint(min=0, max=1, help="0 = DDIM, 1 = ancestral; by default, its own."),
-    ] = None,
-    precision: Annotated[
-        list[str] | None,
-        _of_bundle(
-            help="Denoiser precision; repeatable. fp32 is always included; fp16 and int8_symmetric"
-            " are for GPUs, int8 for CPUs. Default for checkpoints: fp32 and int8, or fp32 alone"
-            " for mini, base and large. For bundles: the precisions to build plans for."
-        ),
-    ] = None,
-    weight_bits: Annotated[int, _of_checkpoint(help="Bits per stored weight: 8, 16 or 32.")] = 16,
-    opset: Annotated[int, _of_checkpoint(help="ONNX opset.")] = 20,
-    voice: Annotated[
-        list[str],
-        _of_checkpoint(
-            help="Name of the voice. With several speakers: NAME or NAME=VOICE, repeatable; by"
-            " default, all of them."
-        ),
-    ] = [],  # noqa: B006  typer shows it as the default
-    language: Annotated[
-        list[str],
-        _of_checkpoint(
-            help="Language of a voice, if the checkpoint lacks it: es-419, or NAME=es-419;"
-            " repeatable."
-        ),
-    ] = [],  # noqa: B006  as above
-    jitter: Annotated[
-        list[str],
-        _of_checkpoint(
-            help="How far a voice's pulses come early or late, NAME=PERIODS, such as heart=0.01:"
-            " makes harmonics rough as in recordings; repeatable."
-        ),
-    ] = [],  # noqa: B006  as above
-    gain: Annotated[
-        float | None, _of_checkpoint(help="Gain factor on the waveform; 1 by default.")
-    ] = None,
+    options: Annotated[dict[str, Any], Given(ExportOptions)],
     loudness: Annotated[
         float | None,
         _of_checkpoint(
@@ -111,16 +66,10 @@ def export(
         ),
     ] = None,
     dictionary: Dictionary = None,
+    plans: Annotated[dict[str, Any], Given(TensorrtOptions)],
     tensorrt: Annotated[
         bool, _of_bundle("--tensorrt", help="Build TensorRT plans on this machine.")
     ] = False,
-    frames: Annotated[
-        list[int] | None,
-        _of_bundle(help="Longest windows of the plans, in frames; ascending, repeatable."),
-    ] = None,
-    batch: Annotated[
-        list[int] | None, _of_bundle(help="Windows per call of the plans, too.")
-    ] = None,
     check_tensorrt: Annotated[
         bool,
         _of_bundle(
@@ -141,56 +90,48 @@ def export(
         raise typer.BadParameter("--out is required", param_hint="--out")
     made = out or Path()  # of which nothing is made without --out
     if is_checkpoint(source):
-        if gain is not None and loudness is not None:
+        if "gain" in options and loudness is not None:
             raise typer.BadParameter("give --gain or --loudness", param_hint="--loudness")
-        first = voice[0] if voice else named or "lj"
-        bundle = _exported(
-            Path(source), made, voice, precision, loudness,
-            {"steps": steps, "default_steps": default_steps, "schedule": schedule, "eta": eta},
-            weight_bits=weight_bits, opset=opset, voice=first,
-            languages=_languages(language, first), jitter=_jitter(jitter),
-            gain=1.0 if gain is None else gain, dictionary=read_dictionary(dictionary) or {},
-        )  # fmt: skip
+        options["dictionary"] = read_dictionary(dictionary)
+        if named:
+            options.setdefault("voices", {named: ""})
+        bundle = _exported(Path(source), made, loudness, options)
     else:
         bundle = _bundle_for_plans(source, tensorrt or check_tensorrt)
     if tensorrt:
-        given = {"steps": steps, "precisions": precision, "frames": frames, "batch": batch}
-        _build_plans(bundle, made, given)
+        _build_plans(bundle, made, plans)
     if check_tensorrt:
         _check_tensorrt(bundle)
 
 
-def _exported(
-    source: Path,
-    out: Path,
-    voices: list[str],
-    precisions: Sequence[str] | None,
-    loudness: float | None,
-    chain: Mapping[str, Any],
-    **options: Any,
-) -> Bundle:
+def _exported(source: Path, out: Path, loudness: float | None, given: dict[str, Any]) -> Bundle:
     """The bundle of a checkpoint.
 
     Args:
-        voices: as given: names, or NAME=VOICE.
-        precisions: None: those that are usual for such a checkpoint.
         loudness: of the first voice in LUFS; None: as the gain makes it.
-        chain: steps, schedule and eta where they were given; otherwise the checkpoint's own.
-        options: further ones of `ExportOptions`, which checks them.
+        given: of `ExportOptions`; chain and precisions are otherwise the checkpoint's own.
     """
     with needs("export"):
         from dlpo.checkpoint import load_checkpoint
-        from dlpo_export.options import ExportOptions, usual_precisions
+        from dlpo_export.options import usual_precisions
         from dlpo_export.pipeline import export_bundle
 
         checkpoint = load_checkpoint(source)
         config, (schedule, steps, eta) = checkpoint.config, checkpoint.provenance.chain
-        options |= {"steps": (steps,), "default_steps": steps, "schedule": schedule, "eta": eta}
-        options |= {name: value for name, value in chain.items() if value is not None}
-        options["steps"] = tuple(options["steps"])
-        options["precisions"] = tuple(precisions or usual_precisions(config))
+    first = next(iter(given.get("voices", {"lj": ""})))
+    usual: dict[str, Any] = {
+        "steps": (steps,), "default_steps": steps, "schedule": schedule, "eta": eta,
+        "precisions": usual_precisions(config), "voice": first,
+    }  # fmt: skip
+    given["languages"] = {
+        first if name == language else name: language
+        for name, language in given.get("languages", {}).items()
+    }
+    if not isinstance(config, SpectralConfig):
+        given["voices"] = {}
+    options = ExportOptions(**usual | given)
     measured_gain = None if loudness is None else _gain_meter(loudness)
-    export_bundle(source, out, ExportOptions(voices=_voices(config, voices), **options))
+    export_bundle(source, out, options)
     if measured_gain is not None:
         bundle, gain = Bundle.load(out), measured_gain(open_voice(out.resolve()))
         write_bundle(out, replace(bundle.manifest, gain=gain), bundle.directory)
@@ -225,13 +166,11 @@ def _bundle_for_plans(source: str, has_use: bool) -> Bundle:
     return bundle
 
 
-def _build_plans(bundle: Bundle, out: Path, given: Mapping[str, Sequence[Any] | None]) -> None:
+def _build_plans(bundle: Bundle, out: Path, given: Mapping[str, Any]) -> None:
     with needs("export"):
-        from dlpo_export.tensorrt.options import TensorrtOptions
         from dlpo_export.tensorrt.plans import add_plans
 
-    options: dict[str, Any] = {name: tuple(values) for name, values in given.items() if values}
-    add_plans(bundle, out, TensorrtOptions(**options))  # which checks them
+    add_plans(bundle, out, TensorrtOptions(**given))  # which checks them
     typer.echo(out)
 
 
@@ -242,35 +181,6 @@ def _check_tensorrt(bundle: Bundle) -> None:
 
     if not check(bundle, TensorrtEngine, typer.echo):
         raise typer.Exit(1)
-
-
-def _voices(config: Any, wanted: list[str]) -> dict[str, str]:
-    """Name in the bundle -> voice of the checkpoint, from `--voice` as NAME=VOICE or VOICE."""
-    from dlpo.config.models import SpectralConfig
-
-    if not wanted or not isinstance(config, SpectralConfig):
-        return {}
-    return {name: voice or name for name, _, voice in (entry.partition("=") for entry in wanted)}
-
-
-def _languages(wanted: list[str], first: str) -> dict[str, str]:
-    """Name in the bundle -> language, from `--language`; one without a name is of `first`."""
-    entries = (entry.rpartition("=") for entry in wanted)
-    return {name or first.partition("=")[0]: language for name, _, language in entries}
-
-
-def _jitter(wanted: list[str]) -> dict[str, float]:
-    """Name in the bundle -> periods, from `--jitter` as NAME=PERIODS."""
-    found = {}
-    for entry in wanted:
-        name, _, periods = entry.rpartition("=")
-        try:
-            found[name] = float(periods)
-        except ValueError:
-            name = ""
-        if not name:
-            raise InputError(f"--jitter {entry}: expected NAME=PERIODS, such as heart=0.01")
-    return found
 
 
 def voices(context: typer.Context) -> None:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from dlpo.data.options import CorpusSpeaker, FeatureSet
 from dlpo.errors import UsageError, needs
 from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
+from dlpo.rl.options import TuneOptions
+from dlpo_cli.commands import Given, OfFields, of_fields
 from dlpo_cli.demo import OUT as DEMO_OUT
 from dlpo_cli.demo import check_only_demo, run_demo
 from dlpo_cli.options import (
-    WEIGHTS,
     CheckpointDir,
     DatasetDir,
-    Eta,
     RunDir,
-    Schedule,
     Settings,
-    Utmos,
-    Weights,
     counted,
     make_shown,
     parse_data,
@@ -41,18 +39,14 @@ Data = Annotated[
 ]
 
 
-Methods = Literal[
-    "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct", "dpo"
-]
-
-
 def register(app: typer.Typer) -> None:
     for command in (prepare, train, tune, schedule):
-        app.command()(command)
+        app.command(cls=OfFields)(of_fields(command))
     app.command("import")(import_checkpoint)
 
 
 def prepare(
+    *,
     corpus: Annotated[
         Literal["ljspeech", "recordings"],
         typer.Argument(
@@ -71,27 +65,7 @@ def prepare(
             help="Phoneme alignments of ljspeech: TSV (also .xz) or a directory of MFA TextGrids.",
         ),
     ] = None,
-    speaker: Annotated[
-        str | None,
-        typer.Option(help="Speaker name, used as the voice name; by default lj for ljspeech."),
-    ] = None,
-    sessions: Annotated[
-        bool,
-        typer.Option(
-            help="Make each recording session a separate voice. A clip's session is the first"
-            " part of its name, such as LJ001 in LJ001-0042."
-        ),
-    ] = False,
-    origin: Annotated[
-        str | None,
-        typer.Option(
-            help="Origin and licence of the speech, for bundle manifests. For synthetic speech,"
-            " name the model and its version. Default: LJSpeech, or recordings of the speaker."
-        ),
-    ] = None,
-    language: Annotated[
-        str, typer.Option(help="Language of the speaker, such as es-419; recordings: en-US only.")
-    ] = "en-US",
+    speaker: Annotated[dict[str, Any], Given(CorpusSpeaker)],
     sample_rate: Annotated[
         int, typer.Option(min=8_000, max=48_000, help="Hz, of the dataset.")
     ] = PUBLISHED_GRID.sample_rate_hz,
@@ -108,22 +82,7 @@ def prepare(
             help="File of ids of clips whose sound is not used, only text and timing.",
         ),
     ] = None,
-    without_f0: Annotated[
-        bool,
-        typer.Option(
-            "--without-f0",
-            help="Leave out F0 and source phase, for mini, base and large, which don't read them:"
-            " much faster.",
-        ),
-    ] = False,
-    without_sound: Annotated[
-        bool,
-        typer.Option(
-            "--without-sound",
-            help="The corpus has no audio: use its durations and the F0 in its folder f0, for"
-            " contour and part=timing.",
-        ),
-    ] = False,
+    features: Annotated[dict[str, Any], Given(FeatureSet)],
 ) -> None:
     """Turn a corpus into a dataset for `dlpo train`.
 
@@ -131,21 +90,22 @@ def prepare(
     interruption, the same command resumes; recordings are aligned again.
     """
     from dlpo.data.launch import DatasetOrder
-    from dlpo.data.ljspeech import CorpusSpeaker, FeatureSet, read_ids
+    from dlpo.data.ljspeech import read_ids
 
     if (corpus == "recordings") == (alignments is not None):
         raise typer.BadParameter(
             "required for ljspeech, not allowed for recordings, which dlpo aligns itself",
             param_hint="--alignments",
         )
-    if without_sound and corpus == "recordings":
+    if features.get("without_sound") and corpus == "recordings":
         raise typer.BadParameter("recordings have no folder f0", param_hint="--without-sound")
-    if speaker is None and corpus == "recordings":
+    if "name" not in speaker and corpus == "recordings":
         raise typer.BadParameter("recordings need a voice name", param_hint="--speaker")
-    voice = CorpusSpeaker(speaker or "lj", sessions, origin, language)
-    silent = read_ids(unheard) if unheard else frozenset[str]()
-    features = FeatureSet(FrameGrid(sample_rate, frame), without_f0, silent, without_sound)
-    make_shown(DatasetOrder(directory, out, alignments, voice, features, jobs))
+    if unheard is not None:
+        features["unheard"] = read_ids(unheard)
+    measured = FeatureSet(FrameGrid(sample_rate, frame), **features)
+    voice = CorpusSpeaker(**speaker)
+    make_shown(DatasetOrder(directory, out, alignments, voice, measured, jobs))
 
 
 def train(
@@ -254,6 +214,7 @@ def schedule(
 
 
 def tune(
+    *,
     context: typer.Context,
     checkpoint: Annotated[
         Path | None,
@@ -278,80 +239,7 @@ def tune(
             " which writes to dlpo-demo by default."
         ),
     ] = None,
-    method: Annotated[
-        Methods,
-        typer.Option(help="Objective to minimize; docs/tuning.md explains each."),
-    ] = "dlpo",
-    explore: Annotated[
-        Literal["chain", "step"],
-        typer.Option(help="What to perturb: the noise of the whole chain, or of a step in turn."),
-    ] = "chain",
-    reward: Annotated[
-        str,
-        typer.Option(
-            help="Judges and their weights, such as distillmos=1,high_band=0.3; or endings: how"
-            " sentences end, which tunes the pitch (methods dlpo, awm, control, direct, rwr)."
-        ),
-    ] = "distillmos",
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=16,
-            help="Reverse steps, as served. Default: the voice's own, but at least 2 when"
-            " exploring the chain's noise.",
-        ),
-    ] = None,
-    schedule: Schedule = None,
-    eta: Eta = None,
-    alpha: Annotated[
-        float | None, typer.Option(min=0, help="Weight of the reward. Default: 1, of endings 2.")
-    ] = None,
-    beta: Annotated[
-        float | None,
-        typer.Option(min=0, help="Weight of the diffusion loss. Default: 1, of endings 2."),
-    ] = None,
-    guide: Annotated[
-        Literal["return", "recordings", "both"] | None,
-        typer.Option(
-            help="Use the diffusion loss in the return, on recordings, or both. Default: on"
-            " recordings for dlpo; direct has none."
-        ),
-    ] = None,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="For dpo: preference pairs from `dlpo listen export`, which teach the pitch.",
-        ),
-    ] = None,
-    texts: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE[=LANGUAGE]",
-            help="For endings: a file of lines id|text to draw sentences from; repeatable. Voices"
-            " of LANGUAGE say them, such as es-419; en-US by default.",
-        ),
-    ] = None,
-    without: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="Ids of texts to leave out, one a line."),
-    ] = None,
-    guard: Annotated[
-        Literal["on", "off"],
-        typer.Option(help="Let KL, held-out judges or word errors stop the run."),
-    ] = "on",
-    weights: Weights = WEIGHTS,
-    utmos: Utmos = None,
-    whisper: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            file_okay=False,
-            help="Whisper checkpoint directory, for the reward whisper: the text's probability.",
-        ),
-    ] = None,
+    options: Annotated[dict[str, Any], Given(TuneOptions, defaults=True)],
     settings: Settings = None,
     probe: Annotated[
         bool,
@@ -384,18 +272,13 @@ def tune(
         absent = ", ".join(name for name, value in missing.items() if not value)
         raise UsageError(f"{absent}: missing; only --demo does without")
     with needs("train"):
-        from dlpo.rl.launch import TuneOptions, open_tuning
-        from dlpo.rl.reward_models import RewardSources
+        from dlpo.rl.launch import open_tuning
 
-    options = TuneOptions(
-        checkpoint=checkpoint, data=parse_data(data), out=out, method=method, explore=explore,
-        guide=guide, reward=reward, alpha=alpha, beta=beta, steps=steps, schedule=schedule, eta=eta,
-        pairs=pairs, texts=texts or [], without=without, guard=guard == "on",
-        sources=RewardSources(weights, utmos, whisper), settings=parse_settings(settings or []),
-    )  # fmt: skip
+    options |= {"checkpoint": checkpoint, "data": parse_data(data), "out": out}
+    asked = TuneOptions(**options, settings=parse_settings(settings or []))
     if probe:
-        return show_probe(options)
-    run = open_tuning(options)
+        return show_probe(asked)
+    run = open_tuning(asked)
     best = run_shown(run, "reward", "kl_of_update", "preference")
     if run.accelerator.is_main_process:
         report_tuning(run)

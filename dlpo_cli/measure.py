@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import needs
-from dlpo_cli.options import (
-    CORPUS,
-    WEIGHTS,
-    Corpus,
-    Eta,
-    Schedule,
-    Utmos,
-    Weights,
-    command_line,
-    of_judges,
-    of_speech,
-)
+from dlpo_bench.options import EvaluationOrder
+from dlpo_cli.commands import OfFields, of_fields
+from dlpo_cli.options import CORPUS, Corpus, command_line
 
-_kept = partial(typer.Option, rich_help_panel="Output")
 _MAKE = "make"
 Folder = Annotated[Path, typer.Argument(help="Test folder from `dlpo listen A B`.")]
 AnswerFiles = Annotated[
@@ -37,7 +25,7 @@ AllRaters = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add `eval` and the group `listen`."""
-    app.command("eval")(evaluate)
+    app.command("eval", cls=OfFields)(of_fields(evaluate))
     group = typer.Typer(
         cls=_Listen,
         no_args_is_help=True,
@@ -51,82 +39,13 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    systems: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Voices, bundles, checkpoints or WAV directories; NAME=PATH names one. Default:"
-            " the embedded voice."
-        ),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(help="System to compare the others with; by default, the first."),
-    ] = None,
-    steps: Annotated[
-        list[int] | None,
-        of_speech(help="Reverse steps; repeatable. Default: each system's own number."),
-    ] = None,
-    precision: Annotated[
-        list[str] | None,
-        of_speech(help="Precision of bundles, fp32 or int8; repeatable. Default: their own."),
-    ] = None,
-    schedule: Schedule = None,
-    eta: Eta = None,
-    voice: Annotated[
-        list[str] | None,
-        of_speech(help="Voice of bundles and checkpoints; repeatable. Default: their first."),
-    ] = None,
-    seeds: Annotated[
-        int, of_speech(min=1, help="Noise seeds per sentence, whose scores are averaged.")
-    ] = 1,
-    corpus: Corpus = CORPUS,
-    split: Annotated[
-        Literal["test", "validation"], of_judges(help="Sentences of the corpus to speak.")
-    ] = "test",
-    texts: Annotated[
-        Path | None,
-        of_judges(
-            exists=True,
-            dir_okay=False,
-            help="Speak the lines of this file instead, which have no recordings: a text each, or"
-            " name, kind and text between tabs, for figures by kind.",
-        ),
-    ] = None,
-    clips: Annotated[int | None, of_judges(min=1, help="Speak only the first N sentences.")] = None,
-    recordings: Annotated[bool, of_judges(help="Also judge the speaker's recordings.")] = True,
-    match: Annotated[
-        bool, of_judges(help="Match clips to their recordings' level and equalize end pauses.")
-    ] = True,
-    judge: Annotated[
-        list[str] | None,
-        of_judges(
-            help="Use only this one: distillmos, nisqa, nisqa_tts, dnsmos, p835, plcmos, words,"
-            " ends, whisper, question. Repeatable; by default, all that are available."
-        ),
-    ] = None,
-    weights: Weights = WEIGHTS,
-    whisper: Annotated[
-        list[Path] | None,
-        of_judges(
-            help="Whisper checkpoint directory; adds word and character error rates, and for texts"
-            " with kinds whether it hears a question. Repeatable."
-        ),
-    ] = None,
-    speaker: Annotated[
-        Path | None,
-        of_judges(
-            help="Speaker encoder weights file; adds similarity to the speaker of the corpus."
-        ),
-    ] = None,
-    utmos: Utmos = None,
-    jobs: Annotated[
-        int, of_judges(min=1, help="Judge so many systems side by side, each in a process.")
-    ] = 1,
-    wavs: Annotated[
-        Path | None, _kept(help="Directory to write the judged audio to, as SYSTEM/CLIP.wav.")
-    ] = None,
+    order: EvaluationOrder,
     out: Annotated[
-        Path | None, _kept(help="Directory to write a record to, such as benchmarks/records.")
+        Path | None,
+        typer.Option(
+            rich_help_panel="Output",
+            help="Directory to write a record to, such as benchmarks/records.",
+        ),
     ] = None,
 ) -> None:
     """Compare systems with judges, on the same sentences and noise seeds.
@@ -136,20 +55,11 @@ def evaluate(
     errors.
     """
     with needs("serve"), needs("bench"):
-        from dlpo_bench.launch import EvaluationOrder, Judges, SentenceChoice, evaluate_systems
+        from dlpo_bench.launch import evaluate_systems
         from dlpo_bench.record import check_recordable, write_record
-        from dlpo_bench.systems import SpeakingOptions
 
     if out is not None:
         check_recordable(out)
-    speaking = SpeakingOptions(
-        tuple(steps or ()), tuple(precision or ()), schedule, eta, seeds, tuple(voice or ())
-    )
-    sentences = SentenceChoice(corpus, split, texts, clips, recordings)
-    judges = Judges(weights, whisper or (), utmos, speaker, judge or ())
-    order = EvaluationOrder(
-        systems or [DEFAULT_VOICE], speaking, sentences, judges, baseline, match, wavs, jobs
-    )
     kind, found = evaluate_systems(order)
     if out is not None:
         typer.echo(write_record(kind, found, command_line(), out))

@@ -139,7 +139,7 @@ def _prepared(recordings: Path, name: str, consent: str, out: Path, grid: FrameG
     """
     from dlpo.data.dataset import Corpora
     from dlpo.data.launch import DatasetOrder
-    from dlpo.data.ljspeech import CorpusSpeaker, FeatureSet
+    from dlpo.data.options import CorpusSpeaker, FeatureSet
     from dlpo.data.recordings import MARK, fingerprint
 
     data, mark = out / "data", out / MARK

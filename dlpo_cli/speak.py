@@ -17,10 +17,11 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from dlpo.bundle import DEFAULT_VOICE
+from dlpo.config.fields import parts_of
 from dlpo.errors import InputError, needs
 from dlpo.text.common.dictionary_file import read_dictionary
-from dlpo.text.common.reading import Code, Dates, Emoji, ReadingOptions
-from dlpo.text.common.ssml import Ssml
+from dlpo.text.common.reading import ReadingOptions
+from dlpo_cli.commands import Given, OfFields, flag_of, of_fields
 from dlpo_cli.options import (
     Ca,
     Dictionary,
@@ -31,6 +32,7 @@ from dlpo_cli.options import (
     with_options,
 )
 from dlpo_serving.engines import EngineName, EnginePrecision
+from dlpo_serving.request import SpeechRequest
 
 if TYPE_CHECKING:
     from dlpo.text import Sentence
@@ -46,15 +48,12 @@ Precision = Annotated[
 
 _FILE_NAME = re.compile(r"(?!\w+://)\S+\.(txt|md|rst|html?|ssml|xml|srt|pdf|docx?)")
 _UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
-_FLAGS = {"sentence_pause_s": "--sentence-pause", "paragraph_pause_s": "--paragraph-pause",
-          "lead_in_s": "--lead-in", "text": "TEXT",
-          "pitch_semitones": "--pitch", "volume_db": "--volume",
-          "encoding": "--out", "sample_rate_hz": "--sample-rate"}  # fmt: skip
+_FLAGS = {"text": "TEXT", "encoding": "--out", "sample_rate_hz": "--sample-rate"}
 _UsageError: Any = typer.BadParameter.__base__  # click's own; newer typer bundles click
 _begun = time.monotonic()
 
 
-class _OfText(TyperCommand):
+class _OfText(OfFields):
     """Adds hints to usage errors that a text on the command line often causes."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -96,13 +95,14 @@ class _OfServe(TyperCommand):
 
 
 def register(app: typer.Typer) -> None:
-    app.command(cls=_OfText)(say)
+    app.command(cls=_OfText)(of_fields(say))
     # The settings are the server's own: it reads flags as it reads its file and environment.
     app.command(cls=_OfServe, context_settings=_UNREAD)(serve)
     app.command(cls=_OfText)(phonemes)
 
 
 def say(
+    *,
     text: Annotated[
         str | None, typer.Argument(help="Text to speak; - reads standard input.")
     ] = None,
@@ -130,40 +130,8 @@ def say(
             " the text's language.",
         ),
     ] = None,
-    speed: Annotated[float, typer.Option(help="Speaking rate; 2 is twice as fast.")] = 1.0,
-    pitch: Annotated[float, typer.Option(help="Pitch shift in semitones.")] = 0.0,
-    volume: Annotated[float, typer.Option(help="Gain in decibels.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Noise seed; the same seed gives the same audio.")] = 0,
-    steps: Annotated[
-        int | None, typer.Option(help="Reverse steps; by default, the voice's own number.")
-    ] = None,
+    speech: Annotated[dict[str, Any], Given(SpeechRequest, defaults=True)],
     dictionary: Dictionary = None,
-    ssml: Annotated[
-        Ssml | None,
-        typer.Option(
-            help="Read the text as SSML; what can't be followed is a warning, or an error."
-        ),
-    ] = None,
-    code: Annotated[Code, typer.Option(help="Announce, speak or skip code blocks.")] = "announce",
-    emoji: Annotated[Emoji, typer.Option(help="Skip emoji or say their names.")] = "skip",
-    dates: Annotated[
-        Dates, typer.Option(help="Order in dates such as 5/3/2024; by default, the language's.")
-    ] = "usual",
-    directions: Annotated[
-        bool, typer.Option("--directions", help=r"Speak stage directions such as \[laughs].")
-    ] = False,
-    language: Annotated[
-        str, typer.Option(help="Language of the text, such as es; by default, the voice's own.")
-    ] = "",
-    sentence_pause: Annotated[
-        float | None, typer.Option(help="Seconds between sentences; by default 0.2 at speed 1.")
-    ] = None,
-    paragraph_pause: Annotated[
-        float | None, typer.Option(help="The same after an empty line; by default 0.5.")
-    ] = None,
-    lead_in: Annotated[
-        float | None, typer.Option(help="Seconds of silence before the first sentence.")
-    ] = None,
     sample_rate: Annotated[
         int | None, typer.Option(help="Sample rate of the file in Hz; by default, the voice's.")
     ] = None,
@@ -182,7 +150,6 @@ def say(
     """Speak a text: play it, write it to an audio file, or both."""
     from dlpo_serving.local.say import InProcess
     from dlpo_serving.local.say import say as speak
-    from dlpo_serving.request import SpeechRequest
 
     text = _text_of(text, file)
     here = InProcess(engine, precision, captions)
@@ -190,13 +157,10 @@ def say(
     pieces = None
     if server is not None:
         where = _connection(server, tls, ca, token, here)
-        pieces = _typed() if text == "-" and not ssml else None
-    request = SpeechRequest(
-        "" if pieces else _read(text), speed, pitch, seed, steps, read_dictionary(dictionary),
-        ssml or "", volume, code, emoji, language, dates, directions,
-        sentence_pause_s=sentence_pause, paragraph_pause_s=paragraph_pause, lead_in_s=lead_in,
-    )  # fmt: skip
+        pieces = _typed() if text == "-" and not speech.get("ssml") else None
+    speech |= {"text": "" if pieces else _read(text), "dictionary": read_dictionary(dictionary)}
     with _flags_named():
+        request = SpeechRequest(**speech)
         spoken = speak(
             request, pieces, voice=voice, out=out, play=Path() if play or out is None else None,
             sample_rate_hz=sample_rate, where=where,
@@ -282,7 +246,8 @@ def _flags_named() -> Iterator[None]:
 
 
 def _flag(field: str) -> str:
-    return _FLAGS.get(field, f"--{field}")
+    known = field in parts_of(SpeechRequest) and field not in _FLAGS
+    return flag_of(SpeechRequest, field) if known else _FLAGS.get(field, f"--{field}")
 
 
 def _show_progress(audio_s: float, share: float) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from dlpo.rl.launch import TuneOptions
+    from dlpo.rl.options import TuneOptions
     from dlpo.training.run import TrainingRun
 
 

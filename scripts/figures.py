@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the tables of figures in pages from the records that they link.
+"""Writes the tables of pages from the records that they link, or from a class's fields.
 
     scripts/figures.py        between <!-- figures: NAME --> and <!-- end of figures -->
 
@@ -16,14 +16,20 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from dlpo.config.schema import default_words, values_of
 from dlpo_bench.record import read_record
+from dlpo_serving.protocols.http.speech_body import schema
 from dlpo_serving.voices import known_voices
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("docs/speed.md", "docs/model-card.md", "recipe/README.md")
+PAGES = ("docs/speed.md", "docs/model-card.md", "recipe/README.md", "docs/http.md")
 BLOCK = re.compile(r"(<!-- figures: ([\w-]+) -->\n\n).*?(\n<!-- end of figures -->)", re.DOTALL)
 LINK = re.compile(r"\[([\w ]+)\]\(([^)]*records/[^)]+\.json)\)")
 VOICES = sorted(known_voices(), key=lambda voice: voice == "lj")  # at the end: it has no teacher
+FIELDS = [
+    (name, values_of(one), default_words(one), one["description"])
+    for name, one in schema()["properties"].items()
+]  # of the body of POST /v1/audio/speech
 TEMPLATE = Environment(  # of Markdown: nothing is escaped
     loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, autoescape=False
 ).get_template("figures.md.j2")
@@ -36,7 +42,7 @@ def table(name: str, records: Mapping[str, Any]) -> str:
         UndefinedError: a record is missing, or lacks a figure.
     """
     figures = {name.replace(" ", "_"): found for name, found in records.items()}
-    return TEMPLATE.render(figures, table=name, voices=VOICES).strip() + "\n"
+    return TEMPLATE.render(figures, table=name, voices=VOICES, fields=FIELDS).strip() + "\n"
 
 
 def filled(page: str, text: str) -> str:

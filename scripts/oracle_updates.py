@@ -27,7 +27,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tensorboard.util.tensor_util import make_ndarray
 from typer.testing import CliRunner
 
-from dlpo.cli import app
+from dlpo_cli import app
 
 CHECKPOINT, TEXTS = Path("voices/spectral/checkpoint"), Path("recipe/texts/conversation-a.csv")
 RATE_HZ = 24_000  # the checkpoint's

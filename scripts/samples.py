@@ -20,7 +20,8 @@ from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import DlpoError, InputError
 from dlpo_bench.clips import Waveform
 from dlpo_bench.listening.making import matched
-from dlpo_bench.systems import SpeakingOptions, open_voices
+from dlpo_bench.options import SpeakingOptions
+from dlpo_bench.systems import open_voices
 from dlpo_serving.encodings.sound_file import SoundFile
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import known_voices

@@ -211,7 +211,7 @@ def refusal(method: Callable[..., Any], request: Any, timeout: float = WAIT_S) -
 
 def command(*words: object, stdin: str | bytes | None = None, **environment: str | None) -> Result:
     """`dlpo` with these words, run in this process."""
-    from dlpo.cli import app
+    from dlpo_cli import app
 
     runner = CliRunner(env={"COLUMNS": "250", **environment})
     return runner.invoke(app, [str(word) for word in words], input=stdin, catch_exceptions=False)

@@ -4,72 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 
 from dlpo.errors import UsageError
 from dlpo_bench.clips import SPLITS, Clip, clips_of_texts, load_clips
 from dlpo_bench.endings import KINDS
 from dlpo_bench.eval import compare, figures, figures_by_kind, markdown, samples, write_judged
 from dlpo_bench.judging import JudgedSystem, JudgePanel, check_baseline, judge_system, together
+from dlpo_bench.options import EvaluationOrder, SentenceChoice
 from dlpo_bench.panel import load_panel
 from dlpo_bench.record import Measured
 from dlpo_bench.systems import (
     RECORDED,
-    SpeakingOptions,
     System,
     names_in_folders,
     only_bundle,
     open_systems,
 )
 from dlpo_bench.tables import show
-
-
-@dataclass(frozen=True, slots=True)
-class SentenceChoice:
-    """What the systems speak."""
-
-    corpus: Path
-    """with the texts of `split`, and the recordings"""
-    split: str = "test"
-    texts: Path | None = None
-    """file of lines to speak instead, which have no recordings"""
-    clips: int | None = None
-    """only the first ones"""
-    recordings: bool = True
-    """also judge the speaker's"""
-
-
-@dataclass(frozen=True, slots=True)
-class Judges:
-    """Who judges; see `load_panel`."""
-
-    weights: Path
-    whisper: Sequence[Path] = ()
-    utmos: Path | None = None
-    speaker: Path | None = None
-    """weights of the speaker encoder"""
-    only: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationOrder:
-    """What is judged, by whom."""
-
-    systems: Sequence[str]
-    speaking: SpeakingOptions
-    sentences: SentenceChoice
-    judges: Judges
-    baseline: str | None = None
-    """label of the system that the others are compared with; None: the first"""
-    match: bool = True
-    """give clips their recordings' level, and equal pauses at the ends"""
-    wavs: Path | None = None
-    """directory for what the judges hear"""
-    jobs: int = 1
-    """processes that judge systems side by side, one thread each"""
 
 
 def evaluate_systems(order: EvaluationOrder) -> tuple[str, Measured]:

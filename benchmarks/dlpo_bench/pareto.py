@@ -20,13 +20,13 @@ from dlpo_bench.compare import MEASURES, compare_medians
 from dlpo_bench.eval import figures as quality_figures
 from dlpo_bench.eval import samples as quality_samples
 from dlpo_bench.judging import JudgePanel, evaluate
+from dlpo_bench.options import SpeakingOptions
 from dlpo_bench.record import Measured
 from dlpo_bench.statistics import Spread
 from dlpo_bench.systems import (
     RECORDED,
     RECORDINGS,
     Say,
-    SpeakingOptions,
     System,
     only_bundle,
     open_systems,

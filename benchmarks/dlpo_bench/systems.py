@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlpo.bundle import MANIFEST, Bundle, ScheduleInfo
 from dlpo.errors import DataError, InputError, needs
 from dlpo_bench.clips import SUFFIXES, Clip, Waveform, at_rate, find_audio, read_audio
+from dlpo_bench.options import SpeakingOptions
 
 if TYPE_CHECKING:
     from dlpo_serving.voices.synthesizer import Synthesizer
@@ -32,24 +33,6 @@ class System:
     """one per noise seed; a single one if nothing is random"""
     about: Mapping[str, Any] = field(default_factory=dict)
     """for the record: kind, path, sha256 and the chain it speaks with"""
-
-
-@dataclass(frozen=True, slots=True)
-class SpeakingOptions:
-    """How systems speak; anything unset defaults to each system's own."""
-
-    steps: tuple[int, ...] = ()
-    """reverse steps; with several, each system speaks with each"""
-    precisions: tuple[str, ...] = ()
-    """of bundles; with several, each bundle speaks in each"""
-    schedule: str | None = None
-    """name of the noise schedule, for checkpoints only: a bundle's is part of its graphs"""
-    eta: float | None = None
-    """0 = DDIM to 1 = ancestral, for checkpoints only"""
-    seeds: int = 1
-    """noise seeds 0, 1, ... for each sentence"""
-    voices: tuple[str, ...] = ()
-    """of bundles and checkpoints with several voices; with several, each speaks with each"""
 
 
 @dataclass(frozen=True, slots=True)

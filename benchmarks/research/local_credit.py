@@ -23,7 +23,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from dlpo.checkpoint import Checkpoint, Tuned, load_checkpoint, save_checkpoint
-from dlpo.config.training import TuningConfig
+from dlpo.config.tuning import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.noise_schedule import named_schedule
 from dlpo.rl.awm import AWM

@@ -30,11 +30,12 @@ from dlpo.rl.reward_models import GRADIENT_JUDGES, parse_weights
 from dlpo_bench.clips import TEST_SPLIT, Clip, clips_of_texts, load_clips
 from dlpo_bench.eval import caption, differences, figures, markdown, samples
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take, evaluate
+from dlpo_bench.options import SpeakingOptions
 from dlpo_bench.panel import load_panel
 from dlpo_bench.plots import COLORS, Series, draw_panels
 from dlpo_bench.plots import PlotPanel as Axes
 from dlpo_bench.record import Measured, write_record
-from dlpo_bench.systems import RECORDED, RECORDINGS, SpeakingOptions, open_systems
+from dlpo_bench.systems import RECORDED, RECORDINGS, open_systems
 from research import RECORDS
 
 UNTUNED = "untuned"

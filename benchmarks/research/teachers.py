@@ -38,16 +38,10 @@ from dlpo.judges.whisper import Whisper
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, at_rate, find_audio, read_audio
 from dlpo_bench.eval import figures_of
 from dlpo_bench.judging import WORD_ERRORS, JudgePanel, evaluate
+from dlpo_bench.options import SpeakingOptions
 from dlpo_bench.panel import REFERENCE_EVERY, load_panel
 from dlpo_bench.record import Measured, check_recordable, write_record
-from dlpo_bench.systems import (
-    SpeakingOptions,
-    TextVoice,
-    audio_files,
-    only_bundle,
-    open_voices,
-    text_to_speech,
-)
+from dlpo_bench.systems import TextVoice, audio_files, only_bundle, open_voices, text_to_speech
 from dlpo_serving.request import SpeechRequest
 from recipe.speech.speaking import EVERYDAY
 from recipe.speech.texts import read_texts

@@ -2,7 +2,7 @@
 
 An option is written once, as a field: `checked: Count = 1` and the text below it. The check of its
 value (`strict`), the JSON Schema and the tables of the docs (`schema`), and the command line
-(`dlpo.cli.commands`) are made from that. Standard library only, as bundles are read in browsers.
+(`dlpo_cli.commands`) are made from that. Standard library only, as bundles are read in browsers.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Range:
         if self.even:
             return "an even number"
         if self.gt is None and self.lt is None and self.le is not None:
-            return f"{self.le:g} or less" if self.ge is None else f"{self.ge:g} to {self.le:g}"
+            return (
+                f"{self.le:.10g} or less" if self.ge is None else f"{self.ge:g} to {self.le:.10g}"
+            )
         if self.le is self.lt is None:
             return "above 0" if self.ge is None else f"{self.ge:g} or more"
         low = f"{self.ge:g} <=" if self.gt is None else f"{self.gt:g} <"
@@ -82,6 +84,7 @@ class As:
 
 HIDDEN = Flag(hidden=True)  # not on the command line
 File = Annotated[Path, Flag(exists=True, dir_okay=False)]
+Existing = Annotated[Path, Flag(exists=True)]
 Folder = Annotated[Path, Flag(exists=True, file_okay=False)]
 Count = Annotated[int, Range(ge=1)]
 Whole = Annotated[int, Range(ge=0)]
@@ -121,9 +124,12 @@ def parts_of(cls: type) -> dict[str, tuple[Any, tuple[Any, ...], bool]]:
     return {name: taken_apart(kind) for name, kind in kinds_of(cls).items()}
 
 
-def range_of(kind: Any) -> Range | None:
-    """The range of an annotated number."""
-    return next((one for one in taken_apart(kind)[1] if isinstance(one, Range)), None)
+def range_of(parts: tuple[Any, tuple[Any, ...], bool]) -> Range | None:
+    """The range of a number, or of each in a list."""
+    kind, said, _ = parts
+    if typing.get_origin(kind) in (tuple, list):
+        said = taken_apart(typing.get_args(kind)[0])[1]
+    return next((one for one in said if isinstance(one, Range)), None)
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

@@ -145,6 +145,7 @@ class SpectralConfig:
     """Several voices for one CPU core: WaveGrad 2's flow on short-time spectra."""
 
     model: Literal["spectral"] = "spectral"
+    """Name of the model."""
     voices: tuple[str, ...] = ("lj",)
     """Rows of the voice embedding: speakers, and sessions of a speaker such as lj/LJ001."""
     symbols: int = 99
@@ -177,6 +178,7 @@ class SpectralConfig:
     contour: ContourConfig | None = None
     """How the pitch is drawn; None predicts the nearest curve, which is flat."""
     sample_rate_hz: Count = 22_050
+    """Sample rate of the voices."""
     hop_length: Count = 300
     """Samples of a frame, in which durations, F0 and mel are measured."""
     window: int = 600

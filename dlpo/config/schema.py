@@ -11,7 +11,7 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, Literal, Union
 
-from dlpo.config.fields import default_of, kinds_of, range_of, taken_apart, texts_of
+from dlpo.config.fields import Range, default_of, kinds_of, taken_apart, texts_of
 
 NAMES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
@@ -19,7 +19,9 @@ BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exc
 
 def properties_of(cls: type) -> dict[str, dict[str, Any]]:
     """JSON Schema of each field, with its text and default."""
-    kinds, texts, found = kinds_of(cls), texts_of(cls), {}
+    kinds = kinds_of(cls)
+    texts = texts_of(cls)
+    found = {}
     for field in dataclasses.fields(cls):
         schema = _schema(kinds[field.name])
         if text := texts.get(field.name):
@@ -32,9 +34,9 @@ def properties_of(cls: type) -> dict[str, dict[str, Any]]:
 
 
 def _schema(kind: Any) -> dict[str, Any]:
-    bare, _, optional = taken_apart(kind)
+    bare, said, optional = taken_apart(kind)
     schema = _of_bare(bare)
-    if within := range_of(kind):
+    if within := next((one for one in said if isinstance(one, Range)), None):
         bounds = {word: getattr(within, bound) for bound, word in BOUNDS.items()}
         schema |= {word: bound for word, bound in bounds.items() if bound is not None}
         schema |= {"multipleOf": 2} if within.even else {}
@@ -63,8 +65,10 @@ def values_of(schema: Mapping[str, Any]) -> str:
     schema = without_null(schema)
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"] if value)
-    kinds = {"array": "texts, `a,b`", "string": "text", "boolean": "`true`, `false`"}
+    kinds = {"string": "text", "boolean": "`true`, `false`"}
     kind = "path" if "format" in schema else kinds.get(schema["type"], schema["type"])
+    if kind == "array":
+        kind = "texts, `a,b`" if schema["items"].get("type") == "string" else "numbers"
     signs = zip(BOUNDS.values(), "≥>≤<", strict=True)
     bounds = [f"{sign} {schema[word]}" for word, sign in signs if word in schema]
     return ", ".join([kind, *bounds, *(["even"] if "multipleOf" in schema else [])])

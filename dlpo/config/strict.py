@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
 from dlpo.config.fields import Range, parts_of, taken_apart
-from dlpo.errors import ConfigError
+from dlpo.errors import ConfigError, InputError
 
 T = TypeVar("T")
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text",
@@ -45,7 +45,7 @@ class After:
     holds: Callable[[Any], bool]
 
 
-class WrongValueError(ConfigError, ValueError):
+class WrongValueError(ConfigError, InputError):
     """A value that isn't what its annotation says.
 
     Args:
@@ -168,14 +168,14 @@ def _bare(kind: Any, value: Any, where: str, unknown: list[str] | None, text: bo
                 return convert(one, value, where, unknown, text)
             except WrongValueError:
                 continue
-    elif origin in (tuple, list):
+    elif origin in (tuple, list, frozenset):
         if text and isinstance(value, str):
             value = [part.strip() for part in value.split(",")]
-        if isinstance(value, list | tuple):
+        if isinstance(value, list | tuple | frozenset):
             return origin(_items(arguments, value, where, unknown, text))
     elif origin in (dict, collections.abc.Mapping):
         if isinstance(value, Mapping):
-            return _mapping(arguments, value, where, unknown)
+            return _mapping(arguments, value, where, unknown, text)
     elif (found := _plain_value(kind, value, text)) is not None:
         return found
     elif value is None and kind is type(None):
@@ -230,7 +230,11 @@ def _items(
 
 
 def _mapping(
-    arguments: tuple[Any, ...], value: Mapping[Any, Any], where: str, unknown: list[str] | None
+    arguments: tuple[Any, ...],
+    value: Mapping[Any, Any],
+    where: str,
+    unknown: list[str] | None,
+    text: bool,
 ) -> dict[Any, Any]:
     keys, items = arguments
     known = typing.get_args(keys) if typing.get_origin(keys) is Literal else value
@@ -238,7 +242,7 @@ def _mapping(
         unknown += [f"{where}.{key}" for key in value if key not in known]
     return {
         convert(keys, key, f"a key of {where}", unknown): convert(
-            items, item, f"{where}.{key}", unknown
+            items, item, f"{where}.{key}", unknown, text
         )
         for key, item in value.items()
         if unknown is None or key in known

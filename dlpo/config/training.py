@@ -26,7 +26,9 @@ class RunConfig:
     updates: Count = 1_000
     """Updates of the whole run; the learning rate's decay ends there."""
     learning_rate: SomeShare = 1e-3
+    """Highest of the run."""
     weight_decay: NotNegative = 0.01
+    """Of AdamW."""
     gradient_clip: Positive = 1.0
     """Largest norm of the gradient."""
     ema_decay: PartShare = 0.999
@@ -35,6 +37,7 @@ class RunConfig:
     """Arithmetic inside convolutions and matrix products; weights and losses stay float32. auto is
     bf16 if the processor or GPU supports it: emulated, it takes seven times as long."""
     seed: Whole = 0
+    """Of weights, noise and the order of the data."""
     log_every: Count = 100
     """Updates between lines of the log."""
     validate_every: Count = 500

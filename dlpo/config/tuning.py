@@ -149,6 +149,7 @@ class EndingsTuning(PitchTuning):
     scale_st: Positive = 3.0
     """Semitones of reward in an advantage of 1."""
     advantage_bound: Positive = 3.0
+    """Largest advantage."""
     lag_power: NotNegative = 1.0
     """How strongly voices that lag are preferred: each asks questions in proportion to this power
     of their mean distance from the target. 0 prefers none."""

@@ -8,15 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlpo.data import recordings
-from dlpo.data.ljspeech import (
-    UNFINISHED,
-    CorpusSpeaker,
-    FeatureSet,
-    Prepared,
-    Progress,
-    check_speaker,
-    prepare,
-)
+from dlpo.data.ljspeech import UNFINISHED, Prepared, Progress, check_speaker, prepare
+from dlpo.data.options import CorpusSpeaker, FeatureSet
 
 Begin = Callable[[str], Progress]
 """Called with the name of a phase; its progress goes to the result."""

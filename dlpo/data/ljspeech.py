@@ -28,21 +28,14 @@ from numpy.typing import NDArray
 from dlpo.audio import MEL_BANDS, Waveform, log_mel
 from dlpo.bundle.manifest import PLAIN_NAME
 from dlpo.data.alignments import Alignment, read_alignments
-from dlpo.data.dataset import (
-    DTYPES,
-    F0_ARRAYS,
-    SOUND_ARRAYS,
-    Arrays,
-    ClipSource,
-    arrays_of,
-    pack,
-    plain_arrays,
-)
+from dlpo.data.dataset import DTYPES, Arrays
 from dlpo.data.decoding import decoded
 from dlpo.data.features import log_energy, measure
+from dlpo.data.options import EVERYTHING, LJ, CorpusSpeaker, FeatureSet
+from dlpo.data.packing import ClipSource, arrays_of, pack, plain_arrays
 from dlpo.errors import DataError, InputError, reading, writing
-from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
-from dlpo.text.languages import LANGUAGES, known_language
+from dlpo.frame_grid import FrameGrid
+from dlpo.text.languages import known_language
 from dlpo.text.symbols import SYMBOL_IDS
 
 log = logging.getLogger(__name__)
@@ -53,8 +46,9 @@ UNFINISHED = "clips.part"  # folder for the finished clips of an unfinished data
 LJSPEECH_CLIP = re.compile(r"LJ\d{3}-\d{4}")
 ALIGNMENT_SLACK_S = 0.15  # how far the end of the alignment may lie from the end of the clip
 QUIETEST_PEAK = 0.01  # full scale is 1; below it a clip counts as silence
-LEADING_SESSION = re.compile(r"(.+)-[^-]+")  # LJ001 of LJ001-0042
 Progress = Callable[[int, int], None]
+Work = tuple[Alignment, str | None, Path | None, Path, FeatureSet]
+"""alignment, transcript, recording, the file for its features, and which these are"""
 
 
 @dataclass(slots=True)
@@ -138,70 +132,15 @@ def check_speaker(name: str) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CorpusSpeaker:
-    """The speaker of a corpus."""
-
-    name: str = "lj"
-    """of the voice"""
-    sessions: bool = False
-    """make each recording session (LJ001 of LJ001-0042) a voice of its own, which shares what the
-    speaker's sessions have in common"""
-    origin: str | None = None
-    """what the speech is and its licence; None: LJSpeech"""
-    language: str = LANGUAGES[0]
-    """BCP 47, one that can be read"""
-
-    def voice_of(self, clip: str) -> str:
-        """The voice of a recorded clip: the name, or `name/session` by the clip's id."""
-        match = LEADING_SESSION.fullmatch(clip) if self.sessions else None
-        return f"{self.name}/{match[1]}" if match else self.name
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureSet:
-    """What is measured of each clip."""
-
-    grid: FrameGrid = PUBLISHED_GRID
-    """sample rate of the clips, and the frames to divide them into"""
-    without_f0: bool = False
-    """leave out F0 and the phase of the source, which take most of the time and which WaveGrad 2
-    doesn't read"""
-    unheard: frozenset[str] = frozenset()
-    """ids of clips of which only text and timing are kept"""
-    without_sound: bool = False
-    """take only F0 and durations, from a corpus that needn't have recordings"""
-
-    def __post_init__(self) -> None:
-        if self.without_f0 and self.without_sound:
-            raise InputError("neither F0 nor sound would be left; leave out one of them")
-
-    @property
-    def lacks(self) -> tuple[str, ...]:
-        """Arrays that its datasets don't have."""
-        return (F0_ARRAYS if self.without_f0 else ()) + (SOUND_ARRAYS if self.without_sound else ())
-
-    @property
-    def ending(self) -> str:
-        """Of the name of a clip's file in an unfinished dataset: others' files aren't taken."""
-        without = ".without-f0" if self.without_f0 else ""
-        without += ".without-sound" if self.without_sound else ""
-        return f".{self.grid.sample_rate_hz}-{self.grid.hop_length}{without}.npz"
-
-
-Work = tuple[Alignment, str | None, Path | None, Path, FeatureSet]
-"""alignment, transcript, recording, the file for its features, and which these are"""
-
-
 def prepare(
     corpus: Path,
     alignments: Path,
     out: Path,
     progress: Progress = lambda done, total: None,
     *,
-    speaker: CorpusSpeaker = CorpusSpeaker(),
+    speaker: CorpusSpeaker = LJ,
     jobs: int = 1,
-    features: FeatureSet = FeatureSet(),
+    features: FeatureSet = EVERYTHING,
     left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> Prepared:
     """Measure every aligned clip and write the dataset.

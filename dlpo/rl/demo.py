@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from dlpo.audio import write_wav
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.tuning import EndingsTuning
-from dlpo.data.dataset import Arrays, ClipSource, Corpora, arrays_of, pack
+from dlpo.data.dataset import Arrays, Corpora
 from dlpo.data.features import measure
+from dlpo.data.packing import ClipSource, arrays_of, pack
 from dlpo.model.build import Model
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.ending_prompts import EndingPrompt, read_ending_prompts

@@ -25,6 +25,7 @@ from dlpo.judges.utmos import Utmos
 from dlpo.judges.whisper import Whisper
 from dlpo.rl.core.conditions import Key
 from dlpo.rl.differentiable import DifferentiableJudge, DifferentiableReward, augmented_judge
+from dlpo.rl.options import RewardSources
 from dlpo.rl.plan import Plan
 from dlpo.rl.rewards import (
     Reward,
@@ -42,20 +43,6 @@ WITNESSES = ("p835", "plcmos")  # judges that took part in nothing, to measure i
 RECORDINGS = 32  # or up to twice as many, set the guard's target above 4 kHz
 
 
-@dataclass(frozen=True, slots=True)
-class RewardSources:
-    """Weights and targets from which rewards are built."""
-
-    models: Path | None = None
-    """directory with the weights of NISQA, which no package contains"""
-    utmos: Path | None = None
-    """UTMOS weights file"""
-    whisper: Path | None = None
-    """directory of a Whisper checkpoint"""
-    high_band_db: float | None = None
-    """energy above 4 kHz that the high-band guard holds: measure recordings"""
-
-
 SCORING_JUDGES: dict[str, Callable[[RewardSources], DistillMOS | Nisqa | Utmos]] = {
     "distillmos": lambda sources: DistillMOS(),
     "nisqa": lambda sources: Nisqa(_file(sources, "nisqa", "nisqa.tar")),
@@ -63,6 +50,11 @@ SCORING_JUDGES: dict[str, Callable[[RewardSources], DistillMOS | Nisqa | Utmos]]
     "utmos": lambda sources: Utmos(_given(sources.utmos, "utmos", "the path of its weights")),
 }
 """Judges that score waveforms, with a gradient and without."""
+GRADIENT_JUDGES: dict[str, Callable[[RewardSources], GradientJudge]] = {
+    **SCORING_JUDGES,
+    "whisper": lambda sources: _whisper(sources),
+}
+"""Judges with a gradient, by the names of `REWARDS`."""
 
 
 def _scored_by(name: str, sources: RewardSources) -> Reward:
@@ -78,12 +70,6 @@ REWARDS: dict[str, Callable[[RewardSources], Reward]] = {
         _given(sources.high_band_db, "high_band", "a target")
     ),
 }
-
-GRADIENT_JUDGES: dict[str, Callable[[RewardSources], GradientJudge]] = {
-    **SCORING_JUDGES,
-    "whisper": lambda sources: _whisper(sources),
-}
-"""Judges with a gradient, by the names of `REWARDS`."""
 
 
 def _whisper(sources: RewardSources) -> Whisper:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from dlpo.audio import MEL_BANDS
 from dlpo.config.training import WaveGrad2Training
 from dlpo.diffusion import q_sample, training_target
-from dlpo.model.wavegrad2 import FRAMES_PER_SECOND, WaveGrad2, activated, convolution
+from dlpo.model.wavegrad2 import FRAMES_PER_SECOND, WaveGrad2
+from dlpo.model.wavegrad_decoder import activated, convolution
 from dlpo.noise_schedule import MAX_STEPS, linear
 from dlpo.training.excerpts import Excerpts, Spectra
 from dlpo.training.losses import masked_mean

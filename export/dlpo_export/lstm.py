@@ -8,9 +8,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-M = TypeVar("M", bound=nn.Module)
+from dlpo_export.options import OPSET
 
-OPSET = 20  # of all graphs
+M = TypeVar("M", bound=nn.Module)
 
 
 class OnnxLstm(nn.Module):

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import TYPE_CHECKING, Annotated
 
 from dlpo.bundle import Precision
 from dlpo.bundle.manifest import MAX_JITTER
+from dlpo.config.fields import HIDDEN, Flag, Range, Share
 from dlpo.config.models import WaveGrad2Config
+from dlpo.config.strict import After, check
 from dlpo.errors import InputError
-from dlpo.model.build import ModelConfig
 from dlpo.noise_schedule import named_schedule
 from dlpo.text.common.front_end import parse_dictionary
 from dlpo.text.languages import known_language
-from dlpo_export.lstm import OPSET
+
+if TYPE_CHECKING:
+    from dlpo.model.build import ModelConfig
 
 MOST_STEPS = 16  # of a fused graph, the papers' 10 among them; more are slow to trace and to run
 WEIGHT_BITS = (8, 16, 32)
-OPSETS = range(18, 22)  # of ONNX; tested from end to end
+Jitter = Annotated[float, Range(ge=0, le=MAX_JITTER)]
+OPSET = 20  # of ONNX; 18 to 21 are tested from end to end
+OfCheckpoint = Flag(rich_help_panel="For checkpoints")
+OfBoth = Flag(rich_help_panel="For checkpoints and bundles")
+Steps = Annotated[tuple[Annotated[int, Range(ge=1, le=MOST_STEPS)], ...], OfBoth]
+Voices = Annotated[Mapping[str, str], Flag("--voice", metavar="NAME[=VOICE]"), OfCheckpoint]
+Languages = Annotated[
+    Mapping[str, str], Flag("--language", metavar="[NAME=]LANGUAGE"), OfCheckpoint
+]
+Jitters = Annotated[Mapping[str, Jitter], Flag(metavar="NAME=PERIODS"), OfCheckpoint]
 
 
 def usual_precisions(config: ModelConfig) -> tuple[Precision, ...]:
@@ -34,62 +46,54 @@ def usual_precisions(config: ModelConfig) -> tuple[Precision, ...]:
 class ExportOptions:
     """Everything that defines a bundle apart from the checkpoint."""
 
-    steps: tuple[int, ...] = (1, 2, 3, 4, 6)
-    """Every N for which to make a denoiser; all of them share their weights."""
-    default_steps: int = 3
-    """The N used when a request doesn't specify one."""
-    schedule: str = "cosine"
-    """Name of the noise schedule."""
-    eta: float = 0.0
-    """0 = DDIM to 1 = ancestral."""
-    precisions: tuple[Precision, ...] = ("fp32", "int8")
-    """Of the denoisers; fp32 is always made. fp16 and int8_symmetric are for GPUs."""
-    weight_bits: int = 16
-    """Width that weights are first rounded to; 8 halves the bundle, 32 keeps them unchanged."""
-    opset: int = OPSET
-    """Version of ONNX's operator set."""
-    voice: str = "lj"
+    steps: Steps = (1, 2, 3, 4, 6)
+    """Reverse steps to offer; repeatable; all share their weights. Default for checkpoints: their
+    own number. For bundles: those to build plans for."""
+    default_steps: Annotated[int, OfCheckpoint] = 3
+    """Default number of reverse steps; otherwise its own."""
+    schedule: Annotated[str, OfCheckpoint] = "cosine"
+    """Noise schedule; by default, that it was tuned for."""
+    eta: Annotated[Share, OfCheckpoint] = 0.0
+    """0 = DDIM, 1 = ancestral; by default, its own."""
+    precisions: Annotated[tuple[Precision, ...], Flag("--precision"), OfBoth] = ("fp32", "int8")
+    """Denoiser precision; repeatable. fp32 is always included; fp16 and int8_symmetric are for
+    GPUs, int8 for CPUs. Default for checkpoints: fp32 and int8, or fp32 alone for mini, base and
+    large. For bundles: the precisions to build plans for."""
+    weight_bits: Annotated[int, After("8, 16 or 32", WEIGHT_BITS.__contains__), OfCheckpoint] = 16
+    """Bits per stored weight: 8, 16 or 32; 16 by default."""
+    opset: Annotated[int, Range(ge=18, le=21), OfCheckpoint] = OPSET
+    """ONNX opset; 20 by default."""
+    voice: Annotated[str, HIDDEN] = "lj"
     """Name of the voice, for a checkpoint with a single voice."""
-    voices: Mapping[str, str] = field(default_factory=dict)
-    """Name in the bundle -> voice of the checkpoint, for one with several; the first is the
-    default. Empty is all of its speakers."""
-    languages: Mapping[str, str] = field(default_factory=dict)
-    """Name in the bundle -> language, BCP 47, where it isn't as the checkpoint has it."""
-    jitter: Mapping[str, float] = field(default_factory=dict)
-    """Name in the bundle -> standard deviation of its pulses' places, in periods. About 0.01 makes
-    the harmonics of synthetic speech as rough as recorded ones."""
-    gain: float = 1.0
-    """Factor applied to the waveform before it leaves the host."""
-    dictionary: Mapping[str, str] = field(default_factory=dict)
+    voices: Annotated[Mapping[str, str], Flag("--voice", metavar="NAME[=VOICE]"), OfCheckpoint] = (
+        field(default_factory=dict)
+    )
+    """Name of the voice. With several speakers: NAME or NAME=VOICE, repeatable, the first is the
+    default; by default, all of them."""
+    languages: Annotated[
+        Mapping[str, str], Flag("--language", metavar="[NAME=]LANGUAGE"), OfCheckpoint
+    ] = field(default_factory=dict)
+    """Language of a voice, if the checkpoint lacks it: es-419, or NAME=es-419; repeatable."""
+    jitter: Jitters = field(default_factory=dict)
+    """How far a voice's pulses come early or late, NAME=PERIODS, such as heart=0.01: makes
+    harmonics rough as in recordings; repeatable."""
+    gain: Annotated[float, OfCheckpoint] = 1.0
+    """Gain factor on the waveform; 1 by default."""
+    dictionary: Annotated[Mapping[str, str], HIDDEN] = field(default_factory=dict)
     """Word -> phonemes, overriding the lexicon for this voice."""
-    scores: Mapping[str, float] = field(default_factory=dict)
+    scores: Annotated[Mapping[str, float], HIDDEN] = field(default_factory=dict)
     """Judges' scores, by name."""
 
     def __post_init__(self) -> None:
         """Raise InputError or ConfigError if the options can't be satisfied."""
+        check(self)
         for steps in self.steps:
-            if not 1 <= steps <= MOST_STEPS:
-                raise InputError(f"steps is {steps}; expected 1 to {MOST_STEPS}")
             named_schedule(self.schedule, steps, self.eta)
         if self.default_steps not in self.steps:
             raise InputError(
                 f"default steps is {self.default_steps}; expected one of "
                 f"{', '.join(map(str, self.steps))}; choose one (--default-steps) or offer it too"
             )
-        for precision in self.precisions:
-            if precision not in get_args(Precision):
-                raise InputError(
-                    f"precision is {precision!r}; expected {', '.join(get_args(Precision))}"
-                )
-        if self.weight_bits not in WEIGHT_BITS:
-            raise InputError(f"weight bits is {self.weight_bits}; expected 8, 16 or 32")
-        if self.opset not in OPSETS:
-            raise InputError(f"opset is {self.opset}; expected {OPSETS[0]} to {OPSETS[-1]}")
-        for name, periods in self.jitter.items():
-            if not 0 <= periods <= MAX_JITTER:
-                raise InputError(
-                    f"jitter of {name} is {periods:g}; expected 0 to {MAX_JITTER} periods"
-                )
         for name, language in self.languages.items():
             try:
                 known_language(language)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dlpo_export.graphs import DenoiserGraph, PredictionGraph, StartGraph, UpdateGraph
-from dlpo_export.lstm import OPSET
+from dlpo_export.options import OPSET
 from dlpo_export.to_onnx import GraphSource, slim_graph, trace
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from dlpo.bundle import GraphInfo, Precision, TensorInfo
 from dlpo.errors import BundleError, needs
-from dlpo_export.lstm import OPSET, with_onnx_lstms
+from dlpo_export.lstm import with_onnx_lstms
+from dlpo_export.options import OPSET
 
 if TYPE_CHECKING:
     import onnx

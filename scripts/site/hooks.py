@@ -21,12 +21,13 @@ from players import with_players
 from proto_reference import proto_reference
 from python_reference import python_reference
 from repository_links import RepositoryLinks, lists_set_apart
-from settings_reference import settings_reference
+from settings_reference import runs_reference, settings_reference
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {
     "generated/cli.md": cli_reference,
     "generated/settings.md": settings_reference,
+    "generated/runs.md": runs_reference,
     "generated/errors.md": error_reference,
     "generated/python.md": python_reference,
     "generated/protocol.md": lambda: proto_reference(ROOT / "protos"),

@@ -49,7 +49,7 @@ class SpeechRequest:
     """Word -> phonemes with stress, such as {"dlpo": "D IY1 EH1 L P IY1 OW1"}; replaces the voice's
     own ones."""
     ssml: Annotated[str | bool, As(Literal["", "lenient", "strict"]), Before(_ssml)] = ""
-    """Read the text as SSML even if it doesn't begin with <speak>; what can't be followed is a
+    """Read the text as SSML even if it doesn't begin with `<speak>`; what can't be followed is a
     warning, or if strict an error."""
     volume_db: Annotated[float, VOLUME, Flag("--volume")] = 0.0
     """Gain in decibels; peaks are limited, they never clip."""

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dlpo.cli import app
 from dlpo.errors import DataError
 from dlpo_bench.compare import (
     UNDECIDED,
@@ -21,6 +20,7 @@ from dlpo_bench.compare import (
     over_baseline,
 )
 from dlpo_bench.record import Measured, Record, write_record
+from dlpo_cli import app
 
 CLIPS = [f"clip-{i}" for i in range(12)]
 

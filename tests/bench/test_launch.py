@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dlpo.errors import InputError
-from dlpo_bench.launch import EvaluationOrder, Judges, SentenceChoice, evaluate_systems
-from dlpo_bench.systems import SpeakingOptions
+from dlpo_bench.launch import evaluate_systems
+from dlpo_bench.options import EvaluationOrder, Judges, SentenceChoice, SpeakingOptions
 
 
 @pytest.fixture

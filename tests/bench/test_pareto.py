@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from dlpo.cli import app
 from dlpo.judges.judge import Waveform
 from dlpo_bench.clips import SAMPLE_RATE, Clip
 from dlpo_bench.judging import WORD_ERRORS, JudgePanel
@@ -30,6 +29,7 @@ from dlpo_bench.pareto import (
 from dlpo_bench.record import read_record
 from dlpo_bench.report.page import make_page
 from dlpo_bench.systems import System, only_bundle
+from dlpo_cli import app
 from tests.toys import ToyJudge
 
 CLIPS = [Clip(f"LJ002-016{i}", f"one two {'three ' * i}".strip(), None) for i in range(1, 5)]

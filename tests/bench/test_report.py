@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dlpo.cli import app
 from dlpo_bench.report.page import make_page
+from dlpo_cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDS, PAGE = ROOT / "benchmarks" / "records", ROOT / "benchmarks" / "results.md"

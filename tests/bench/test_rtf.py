@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from dlpo.bundle import Bundle
 from dlpo.checkpoint import load_checkpoint
-from dlpo.cli import app
 from dlpo.errors import EngineError, InputError
 from dlpo.noise_schedule import MAX_STEPS
 from dlpo_bench import rtf
@@ -19,6 +18,7 @@ from dlpo_bench.options import RtfOptions
 from dlpo_bench.record import read_record
 from dlpo_bench.rtf import CaseTimes, Field, figures_of, measure_rtf, open_field, speedup
 from dlpo_bench.torch_engine import PaperSampler
+from dlpo_cli import app
 
 
 def opened(bundle: Path, *names: str) -> Field:

@@ -12,13 +12,8 @@ from dlpo.bundle import Bundle
 from dlpo.checkpoint import Tuned, load_checkpoint, save_checkpoint
 from dlpo.errors import CheckpointError, InputError
 from dlpo_bench.clips import Clip
-from dlpo_bench.systems import (
-    SpeakingOptions,
-    System,
-    names_in_folders,
-    open_systems,
-    open_voices,
-)
+from dlpo_bench.options import SpeakingOptions
+from dlpo_bench.systems import System, names_in_folders, open_systems, open_voices
 from dlpo_export.weights import round_weights
 from dlpo_serving.voices import find_voice
 

@@ -19,7 +19,7 @@ from dlpo_serving.operations.keys import KeyRing
 from tests.callers import command as run
 
 ROOT = Path(dlpo.__file__).resolve().parents[1]
-DLPO = (sys.executable, "-c", "from dlpo.cli import app; app()")
+DLPO = (sys.executable, "-c", "from dlpo_cli import app; app()")
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -105,7 +105,7 @@ def test_absent_package_is_named_with_its_extra(
     package: str, command: tuple[str, ...], extra: str, tmp_path: Path
 ) -> None:
     (tmp_path / "checkpoint.json").touch()  # so that `export` takes it for a checkpoint
-    code = f"import sys; sys.modules[{package!r}] = None; from dlpo.cli import app; app()"
+    code = f"import sys; sys.modules[{package!r}] = None; from dlpo_cli import app; app()"
 
     result = subprocess.run(
         [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True
@@ -134,7 +134,7 @@ def test_without_a_checkout_the_packages_themselves_are_named(
 
 
 def test_saying_hi_needs_one_thread_and_few_packages(tmp_path: Path) -> None:
-    code = "import os, sys; from dlpo.cli import app\ntry: app()\n"
+    code = "import os, sys; from dlpo_cli import app\ntry: app()\n"
     code += "finally: print(len(os.listdir('/proc/self/task')), *sys.modules)"
     words = ("say", "hi", "-q", "-o", str(tmp_path / "hi.wav"))
 

@@ -64,7 +64,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
         f"import sys; sys.modules.update(dict.fromkeys({absent!r}));"
         "from dlpo_serving.local import doctor as engines;"
         "engines.PRECISIONS = {};"
-        "from dlpo.cli import app; app()"
+        "from dlpo_cli import app; app()"
     )
 
     result = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, text=True)

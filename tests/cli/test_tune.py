@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
-from dlpo.cli import app
 from dlpo.rl.tuner import Tuner
+from dlpo_cli import app
 from tests.toys import ToyJudge
 
 SHORT = (

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from dlpo.checkpoint import load_checkpoint
-from dlpo.cli import app
+from dlpo_cli import app
 
 TEXTS = (
     "Is the shop still open?", "You sold the boat?", "Where did you put the key?",

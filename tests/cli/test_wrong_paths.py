@@ -11,7 +11,7 @@ import pytest
 
 RUN = """
 import sys
-from dlpo.cli import app
+from dlpo_cli import app
 try:
     app(sys.argv[1:])
 finally:

@@ -14,7 +14,8 @@ import pytest
 from dlpo.audio import read_wav
 from dlpo.data import ljspeech
 from dlpo.data.dataset import Corpora
-from dlpo.data.ljspeech import CorpusSpeaker, FeatureSet, prepare, split_of
+from dlpo.data.ljspeech import prepare, split_of
+from dlpo.data.options import CorpusSpeaker, FeatureSet
 from dlpo.errors import DataError, InputError
 from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
 

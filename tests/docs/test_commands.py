@@ -32,8 +32,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dlpo.cli import app
 from dlpo_bench.listening.answers import RaterAnswer, read_key
+from dlpo_cli import app
 
 pytestmark = pytest.mark.full
 

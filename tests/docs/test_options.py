@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from dlpo.cli import app
+from dlpo_cli import app
 from dlpo_serving.settings.sources import settings_parser
 
 ROOT = Path(__file__).resolve().parents[2]

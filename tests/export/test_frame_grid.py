@@ -14,7 +14,8 @@ from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle
 from dlpo.data import ljspeech
 from dlpo.data.dataset import Corpora
-from dlpo.data.ljspeech import FeatureSet, prepare
+from dlpo.data.ljspeech import prepare
+from dlpo.data.options import FeatureSet
 from dlpo.errors import DataError
 from dlpo.frame_grid import FrameGrid
 from dlpo.training.batches import whole_frames

@@ -12,9 +12,8 @@ from torch import nn
 from dlpo.config.models import BASE, LARGE, MINI, WaveGrad2Config
 from dlpo.errors import ConfigError
 from dlpo.model.gaussian_upsampling import frame_positions
-from dlpo.model.wavegrad2 import (
-    BidirectionalLSTM,
-    WaveGrad2,
+from dlpo.model.wavegrad2 import BidirectionalLSTM, WaveGrad2
+from dlpo.model.wavegrad_decoder import (
     downsample,
     interpolate_by_convolution,
     level_encoding,

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dlpo.bundle import Bundle
-from dlpo.cli import app
+from dlpo_cli import app
 from dlpo_serving.voices import find_voice
 from recipe.stages import jobs, read_recipe
 

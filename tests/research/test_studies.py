@@ -16,7 +16,7 @@ from dlpo.errors import InputError
 from dlpo.text.languages import open_language
 from dlpo_bench.clips import Clip
 from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
-from dlpo_bench.systems import SpeakingOptions
+from dlpo_bench.options import SpeakingOptions
 from dlpo_serving.request import SpeechRequest
 from research import endings, method_comparison, teachers
 

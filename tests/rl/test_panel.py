@@ -18,9 +18,10 @@ from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.collector import VALIDATION_KEY
 from dlpo.rl.core.chain import ChainPolicy
 from dlpo.rl.core.conditions import seed_keys
+from dlpo.rl.options import RewardSources
 from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain
 from dlpo.rl.prompts import validation_prompts
-from dlpo.rl.reward_models import REWARDS, RewardModels, RewardSources, held_out_judges
+from dlpo.rl.reward_models import REWARDS, RewardModels, held_out_judges
 from dlpo.rl.rewards import WeightedSum
 from dlpo.rl.spoken_chain import SpokenChain, conditions_of, reach_of
 from dlpo.rl.timer import StageTimer

@@ -18,7 +18,8 @@ from dlpo.audio import Waveform, write_wav
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.tuning import PitchPairsTuning
 from dlpo.data.dataset import Corpora
-from dlpo.data.ljspeech import FeatureSet, prepare
+from dlpo.data.ljspeech import prepare
+from dlpo.data.options import FeatureSet
 from dlpo.data.preferences import PreferencePair
 from dlpo.errors import DataError
 from dlpo.frame_grid import PUBLISHED_GRID

@@ -9,7 +9,8 @@ import pytest
 
 from dlpo.errors import ConfigError, InputError, TrainingError
 from dlpo.judges.judge import Scores, Waveform
-from dlpo.rl.reward_models import RewardSources, build_reward, parse_weights
+from dlpo.rl.options import RewardSources
+from dlpo.rl.reward_models import build_reward, parse_weights
 from dlpo.rl.rewards import (
     ClipBatch,
     MeasuredReward,
@@ -154,4 +155,4 @@ def test_a_sum_is_built_from_names_and_their_sources() -> None:
     assert [part.name for part in reward.rewards] == ["words", "high_band"]
     for name in ("nisqa", "nisqa_tts", "utmos", "high_band"):
         with pytest.raises(ConfigError, match=f"reward {name} needs"):
-            build_reward({name: 1.0}, RewardSources())
+            build_reward({name: 1.0}, RewardSources(models=None))

@@ -14,7 +14,7 @@ from dlpo.errors import InputError
 from dlpo_serving.client import Encoding, ReplyFormat, SpeechClient
 from dlpo_serving.request import SpeechRequest
 
-WITHOUT_AV = "import sys; sys.modules['av'] = None; from dlpo.cli import app; app()"
+WITHOUT_AV = "import sys; sys.modules['av'] = None; from dlpo_cli import app; app()"
 TIMEOUT_S = 60.0
 REQUEST = SpeechRequest("Hello.")
 

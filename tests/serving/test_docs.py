@@ -43,7 +43,7 @@ def test_program_runs(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_runs(command: str, server: RunningServer, tmp_path: Path) -> None:
-    here = f"{shlex.quote(sys.executable)} -c 'from dlpo.cli import app; app()' "
+    here = f"{shlex.quote(sys.executable)} -c 'from dlpo_cli import app; app()' "
     line = command.replace("127.0.0.1:50051", server.address).replace("dlpo ", here, 1)
 
     subprocess.run(["bash", "-euc", line], cwd=tmp_path, check=True, capture_output=True)

@@ -145,7 +145,7 @@ def test_python_and_the_command_line_speak_it_too(
 ) -> None:
     from typer.testing import CliRunner
 
-    from dlpo.cli import app
+    from dlpo_cli import app
 
     here = to_pcm16(synthesizer.speak(SpeechRequest(MIXED)))
     np.testing.assert_array_equal(to_pcm16(Voice(voices_bundle)(MIXED)), here)

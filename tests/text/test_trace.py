@@ -9,9 +9,9 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 import dlpo
-from dlpo.cli import app
 from dlpo.text import TextFrontEnd
 from dlpo.text.common.trace import forms_fired
+from dlpo_cli import app
 
 SOURCES = Path(dlpo.__file__).parent / "text"
 

@@ -13,7 +13,8 @@ import torch
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.models import SpectralConfig
 from dlpo.data.dataset import Corpora
-from dlpo.data.ljspeech import FeatureSet, prepare
+from dlpo.data.ljspeech import prepare
+from dlpo.data.options import FeatureSet
 from dlpo.errors import DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_SCALE
 from dlpo.model.contour import Contour, upsample_contour

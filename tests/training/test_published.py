@@ -20,7 +20,8 @@ from torch import nn
 from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import CheckpointError
 from dlpo.model.gaussian_upsampling import frame_positions
-from dlpo.model.wavegrad2 import DBlock, UBlock, WaveGrad2
+from dlpo.model.wavegrad2 import WaveGrad2
+from dlpo.model.wavegrad_decoder import DBlock, UBlock
 from dlpo.text.symbols import symbol_ids
 from dlpo.training.published import PUBLISHED_SYMBOLS, import_wavegrad2
 

@@ -30,11 +30,11 @@ from dlpo_bench.listening.answers import (
 )
 from dlpo_bench.listening.report import make_report
 from dlpo_bench.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
+from dlpo_bench.options import SpeakingOptions
 from dlpo_bench.systems import (
     RECORDED,
     RECORDINGS,
     Say,
-    SpeakingOptions,
     System,
     names_in_folders,
     open_systems,

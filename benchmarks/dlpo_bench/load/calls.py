@@ -6,13 +6,14 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 from urllib.parse import parse_qs, urlsplit
 
 import grpc
 
 from dlpo.errors import InputError
 from dlpo_bench.machine import percentile
-from dlpo_bench.options import PROTOCOLS
+from dlpo_bench.options import ProtocolName
 
 RATES_HZ: Mapping[str, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
 """Sample rate: dlpo.v1 reports it, Riva's clients request one, OpenAI's pcm has this one."""
@@ -34,7 +35,7 @@ class TestedServer:
     name: str
     """label in tables"""
     protocol: str
-    """one of `PROTOCOLS`"""
+    """one of `ProtocolName`"""
     address: str
     """host:port; for OpenAI's protocol the URL before /audio/speech"""
     rate_hz: int
@@ -64,7 +65,7 @@ def parse_against(text: str) -> TestedServer:
         raise InputError(f"--against {text}: no setting {', '.join(unknown)}; {EXPECTED}")
     web = parts.scheme in ("http", "https")
     scheme = "openai" if web else parts.scheme
-    protocol = next((one for one in PROTOCOLS if one == scheme), None)
+    protocol = next((one for one in get_args(ProtocolName) if one == scheme), None)
     if protocol is None or not parts.hostname or not (web or host_and_port):
         raise InputError(f"--against {text}: {EXPECTED}")
     rate = last.get("rate_hz", str(RATES_HZ[protocol]))

@@ -8,13 +8,14 @@ from typing import Literal
 from dlpo.config.fields import Count, Even, FromOne, NotNegative, Positive
 from dlpo.config.strict import check
 from dlpo.errors import ConfigError
-from dlpo.rl.core.policy_gradient import BOUND, CLIP_RANGE
 
 MethodName = Literal[
     "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "nft", "control", "direct"
 ]
 Guide = Literal["return", "recordings", "both"]
 Explore = Literal["chain", "step"]
+CLIP_RANGE = 1e-3  # log-densities are means over samples, so ratios are this close to 1
+BOUND = 5.0  # largest advantage in standard deviations; ddpo-pytorch's
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Objective:
     """A method and its weights; `dlpo.rl.methods` has what each method needs."""
 
     method: MethodName = "dlpo"
+    """What is minimized; docs/tuning.md explains each."""
     explore: Explore = "chain"
     """What is perturbed to see the reward change: the noise of all the chain's steps, or that of
     one step, in turn, the seeds of a sentence sharing the rest, with advantages that are not

@@ -25,10 +25,9 @@ from torch import Tensor
 
 from dlpo.errors import InputError, TrainingError
 from dlpo.rl.core.conditions import inside_mean
+from dlpo.rl.core.objective import BOUND, CLIP_RANGE
 from dlpo.rl.core.rollout import Replay, Rollout
 
-CLIP_RANGE = 1e-3  # log-densities are means over samples, so ratios are this close to 1
-BOUND = 5.0  # largest advantage in standard deviations; ddpo-pytorch's
 SAME = 1e-6  # relative to a group's largest return; a smaller spread is rounding
 
 

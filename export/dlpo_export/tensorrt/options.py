@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 from dlpo.bundle import Precision
+from dlpo.config.fields import HIDDEN
 from dlpo.errors import InputError
 from dlpo.nvidia import BUCKET_BATCH, BUCKET_FRAMES
+from dlpo_export.options import OfBoth
 
 GPU_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8_symmetric")
 
@@ -16,15 +19,16 @@ GPU_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8_symmetric")
 class TensorrtOptions:
     """What to build; the defaults suit a server with one GPU."""
 
-    steps: tuple[int, ...] | None = None
+    steps: Annotated[tuple[int, ...] | None, OfBoth] = None
     """N of the denoisers to build; None: all that the bundle has."""
-    precisions: tuple[Precision, ...] | None = None
+    precisions: Annotated[tuple[Precision, ...] | None, OfBoth] = None
     """None: all of the bundle's GPU precisions: fp32, fp16, int8_symmetric."""
-    frames: tuple[int, ...] = BUCKET_FRAMES
-    """Window lengths in frames including context; each gets a profile with each `batch`."""
-    batch: tuple[int, ...] = BUCKET_BATCH
-    """Windows per call."""
-    workspace_bytes: int = 2 << 30
+    frames: Annotated[tuple[int, ...], OfBoth] = BUCKET_FRAMES
+    """Longest windows of the plans, in frames including context; ascending, repeatable. Each gets a
+    profile with each batch."""
+    batch: Annotated[tuple[int, ...], OfBoth] = BUCKET_BATCH
+    """Windows per call of the plans, too."""
+    workspace_bytes: Annotated[int, HIDDEN] = 2 << 30
     """GPU memory that one layer may use while the engine runs."""
 
     def __post_init__(self) -> None:

@@ -15,13 +15,13 @@ import pytest
 from typer.testing import CliRunner
 
 from dlpo.bundle import DEFAULT_VOICE
-from dlpo.cli import app
+from dlpo_cli import app
 from dlpo_serving.voices import find_voice
 from tests.callers import wait_until
 
 EMBEDDED = find_voice(DEFAULT_VOICE)
 TIMEOUT_S = 60.0
-DLPO = (sys.executable, "-c", "from dlpo.cli import app; app()")
+DLPO = (sys.executable, "-c", "from dlpo_cli import app; app()")
 
 
 def refused(*options: str) -> str:
@@ -113,7 +113,7 @@ def test_sigterm_while_voices_are_loaded_ends_the_server_at_once() -> None:
         "    threading.Event().wait()\n"
         "server.run_server.__defaults__ = (load,)\n"
         "server.EngineExecutor.close.__globals__['LAST_UNIT_S'] = 0.1\n"
-        "from dlpo.cli import app; app()"
+        "from dlpo_cli import app; app()"
     )
     command = [sys.executable, "-c", code, "serve", "--port", "0", "--pre-stop-s", "1000"]
     with subprocess.Popen(

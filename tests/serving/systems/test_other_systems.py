@@ -30,7 +30,7 @@ def lacking(system: str) -> dict[str, str]:
     return {"PYTHONPATH": str(Path(__file__).parent), "LACKING_SYSTEM": system}
 
 
-def run(system: str, *words: str, code: str = "from dlpo.cli import app; app()") -> str:
+def run(system: str, *words: str, code: str = "from dlpo_cli import app; app()") -> str:
     """The output of `dlpo` or other code on such a Python."""
     return subprocess.run(
         [sys.executable, "-c", code, *words],
