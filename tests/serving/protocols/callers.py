@@ -1,15 +1,18 @@
-"""How each API is called: a row for each way that its clients have, for the tests they all pass."""
+"""How each API is called: a row for each way that its clients have, for the tests they all pass.
+
+The messages are those of `scripts/oracle_apis.py`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import grpc
@@ -29,12 +32,15 @@ from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
     SynthesizeSpeechRequest,
     SynthesizeSpeechResponse,
 )
+from scripts import oracle_apis as messages
+from scripts.oracle_apis import Message, Request
 from tests.callers import WAIT_S
 from tests.serving.conftest import RunningServer
 
 RATE_HZ = 22_050  # the voice's own
 NOTHING: Mapping[str, str] = {}
-Message = dict[str, Any]
+ENDINGS = ({"type": "Close"}, {"type": "input_text.done"})  # of a connection, which stays open here
+Words = Callable[[Message], list[str]]
 
 
 @dataclass
@@ -49,109 +55,17 @@ class Heard:
     """the code with which a socket was closed"""
 
 
-class Conversing(Protocol):
-    """A connection that stays open."""
-
-    async def speak(self, text: str, voice: str = "fake") -> None: ...
-    async def cancel(self) -> None: ...
-    async def hear(self, length: float = inf) -> Heard: ...
-
-
-class Caller(Protocol):
+@dataclass(frozen=True)
+class Caller(ABC):
     """A way of an API to have a text spoken."""
 
     api: Api
-    times: bool
-    encoding: str
-
-    async def speak(
-        self,
-        server: RunningServer,
-        text: str,
-        voice: str = "fake",
-        headers: Any = NOTHING,
-        length: float = inf,
-    ) -> Heard: ...
-
-
-def url_of(server: RunningServer, path: str, voice: str = "fake") -> str:
-    return f"{str(server.http_url).rstrip('/')}{path.replace('VOICE', voice)}"
-
-
-def sevens(text: str) -> list[str]:
-    """A text in pieces of seven characters, or in one if it is long."""
-    size = 7 if len(text) < 500 else len(text)
-    return [text[start : start + size] for start in range(0, len(text), size)]
-
-
-def decoded(message: Message, *names: str) -> bytes:
-    return b"".join(base64.b64decode(message.get(name) or "") for name in names)
-
-
-@dataclass(frozen=True)
-class Post:
-    """A request over HTTP; VOICE in its path is the voice."""
-
-    api: Api
-    path: str
-    body: Callable[[str, str], Message]
-    line: Callable[[Message], tuple[bytes, list[str]]] | None = None
-    """audio and words of a line of the reply, unless all of it is audio"""
-    encoding: str = "pcm"
-
-    @property
-    def times(self) -> bool:
-        return self.line is not None
-
-    async def speak(
-        self,
-        server: RunningServer,
-        text: str,
-        voice: str = "fake",
-        headers: Any = NOTHING,
-        length: float = inf,
-    ) -> Heard:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(
-                url_of(server, self.path, voice), json=self.body(text, voice), headers=headers
-            ) as reply,
-        ):
-            content = await reply.read()
-        if reply.status != 200:
-            return Heard(error=content.decode())
-        if self.line is None:
-            return Heard(content)
-        heard = Heard()
-        for line in content.splitlines():
-            if not line.startswith(b"event:") and line:
-                audio, words = self.line(json.loads(line.removeprefix(b"data: ")))
-                heard.audio += audio
-                heard.words += words
-        return heard
-
-
-@dataclass(frozen=True)
-class Socket:
-    """A WebSocket; text comes in pieces."""
-
-    api: Api
-    path: str
-    begin: Callable[[str], list[Message]]
-    piece: Callable[[str, str], Message]
-    end: list[Message]
-    is_done: Callable[[Message], bool]
-    audio: Callable[[Message], bytes] = lambda message: b""
-    words: Callable[[Message], list[str]] | None = None
-    interrupt: tuple[Message, ...] = ()
-    """what a client sends for an interruption, if it does not close the connection"""
-    cut: Callable[[str], list[str]] = sevens
-    is_error: Callable[[Message], bool] = lambda one: str(one.get("type")).lower() == "error"
     encoding = "pcm"
 
     @property
     def times(self) -> bool:
-        return self.words is not None
+        """Whether words have times."""
+        return bool(getattr(self, "words", None))
 
     async def speak(
         self,
@@ -161,36 +75,88 @@ class Socket:
         headers: Any = NOTHING,
         length: float = inf,
     ) -> Heard:
+        """A text on a connection of its own, up to `length` bytes of audio."""
+        return await self.hear(server, asked(text, voice), headers, length)
+
+    @abstractmethod
+    async def hear(
+        self, server: RunningServer, r: Request, headers: Any, length: float
+    ) -> Heard: ...
+
+
+def url_of(server: RunningServer, path: str) -> str:
+    return f"{str(server.http_url).rstrip('/')}{path}"
+
+
+def asked(text: str, voice: str) -> Request:
+    return Request(0, "en", text, voice, {"sample_rate": RATE_HZ})
+
+
+@dataclass(frozen=True)
+class Post(Caller):
+    """A request over HTTP."""
+
+    written: Callable[[Request], tuple[str, Message]]
+    words: Words | None = None
+    """of a line of the reply, unless all of it is audio"""
+    encoding: str = "pcm"
+
+    async def hear(self, server: RunningServer, r: Request, headers: Any, length: float) -> Heard:
+        path, body = self.written(r)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url_of(server, path), json=body, headers=headers) as reply,
+        ):
+            content = await reply.read()
+        if reply.status != 200:
+            return Heard(error=content.decode())
+        if self.words is None:
+            return Heard(content)
+        heard = Heard()
+        for line in messages.lines_of(content.decode()):
+            heard.audio += messages.audio_in(line)
+            heard.words += self.words(line)
+        return heard
+
+
+@dataclass(frozen=True)
+class Socket(Caller):
+    """A WebSocket; text comes in pieces."""
+
+    written: Callable[[Request], tuple[str, list[Message]]]
+    is_done: Callable[[Message], object]
+    words: Words | None = None
+    interrupt: tuple[Message, ...] = ()
+    """what a client sends for an interruption, if it does not close the connection"""
+
+    async def hear(self, server: RunningServer, r: Request, headers: Any, length: float) -> Heard:
         try:
-            async with self.connected(server, voice, headers) as connection:
-                await connection.speak(text, voice)
+            async with self.connected(server, r.voice, headers) as connection:
+                await connection.speak(r.text, r.voice)
                 return await connection.hear(length)
-        except aiohttp.WSServerHandshakeError as error:
-            return Heard(error=await refusal(url_of(server, self.path, voice), headers, error))
+        except aiohttp.WSServerHandshakeError:
+            return Heard(error=await refusal(url_of(server, self.written(r)[0]), headers))
 
     @asynccontextmanager
     async def connected(
         self, server: RunningServer, voice: str = "fake", headers: Any = NOTHING
     ) -> AsyncIterator[OpenSocket]:
+        url = url_of(server, self.written(asked("", voice))[0])
         async with (
             aiohttp.ClientSession() as session,
-            session.ws_connect(
-                url_of(server, self.path, voice), headers=headers, max_msg_size=0
-            ) as socket,
+            session.ws_connect(url, headers=headers, max_msg_size=0) as socket,
         ):
             yield OpenSocket(self, socket)
 
 
-async def refusal(url: str, headers: Any, error: aiohttp.WSServerHandshakeError) -> str:
+async def refusal(url: str, headers: Any) -> str:
     """The body of a refused handshake, which aiohttp's client does not keep."""
     upgrade = {
         "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode(), **headers,
     }  # fmt: skip
-    with suppress(aiohttp.ClientError):
-        async with aiohttp.ClientSession() as session, session.get(url, headers=upgrade) as reply:
-            return (await reply.read()).decode()
-    return str(error)
+    async with aiohttp.ClientSession() as session, session.get(url, headers=upgrade) as reply:
+        return (await reply.read()).decode()
 
 
 @dataclass(frozen=True)
@@ -201,16 +167,14 @@ class OpenSocket:
     socket: aiohttp.ClientWebSocketResponse
 
     async def speak(self, text: str, voice: str = "fake") -> None:
-        pieces = [self.way.piece(part, voice) for part in self.way.cut(text)]
-        for message in [*self.way.begin(voice), *pieces, *self.way.end]:
+        for message in self.way.written(asked(text, voice))[1]:
             with suppress(ConnectionResetError):  # refused: the reason is read
-                await self.socket.send_json(message)
+                if message not in ENDINGS:
+                    await self.socket.send_json(message)
 
     async def cancel(self) -> None:
         for message in self.way.interrupt:
             await self.socket.send_json(message)
-        if not self.way.interrupt:
-            await self.socket.close()
 
     async def hear(self, length: float = inf) -> Heard:
         """What comes up to the end of a text, `length`, an error, or the end of the connection."""
@@ -224,86 +188,64 @@ class OpenSocket:
                 heard.closed = self.socket.close_code
                 break
             read = message.json()
-            if self.way.is_error(read):
+            failed = read.get("response", {}).get("status") == "failed"
+            if failed or "error" in read or str(read.get("type")).lower() == "error":
                 heard.error = message.data
-            else:
-                heard.audio += self.way.audio(read)
-                heard.words += self.way.words(read) if self.way.words else []
-                if self.way.is_done(read):
-                    break
+                break
+            heard.audio += messages.audio_in(read)
+            heard.words += self.way.words(read) if self.way.words else []
+            if self.way.is_done(read):
+                break
         return heard
 
 
 @dataclass(frozen=True)
-class Grpc:
+class Grpc(Caller):
     """A call over gRPC."""
 
-    api: Api
-    call: Callable[[grpc.aio.Channel, str, str, Any], Any]
-    part: Callable[[Any], tuple[bytes, list[str]]]
-    encoding = "pcm"
-    times = True
+    call: Callable[[grpc.aio.Channel, Request, Any], Any]
+    part: Callable[[Any], tuple[bytes, Any]]
+    """audio and words of a reply"""
+    words = True
 
-    async def speak(
-        self,
-        server: RunningServer,
-        text: str,
-        voice: str = "fake",
-        headers: Any = NOTHING,
-        length: float = inf,
-    ) -> Heard:
+    async def hear(self, server: RunningServer, r: Request, headers: Any, length: float) -> Heard:
         heard = Heard()
         metadata = [(name.lower(), value) for name, value in headers.items()]
         async with grpc.aio.insecure_channel(server.address) as channel:
             try:
-                async for message in self.call(channel, text, voice, metadata):
+                async for message in self.call(channel, r, metadata):
                     audio, words = self.part(message)
                     heard.audio += audio
-                    heard.words += words
+                    heard.words += [word.word for word in words]
             except grpc.aio.AioRpcError as error:
                 heard.error = str(error.details())
         return heard
 
 
-def own_call(channel: grpc.aio.Channel, text: str, voice: str, metadata: Any) -> Any:
+def own_call(channel: grpc.aio.Channel, r: Request, metadata: Any) -> Any:
     """With text in pieces."""
-    part = speech_pb2.IncrementalSynthesizeRequest
-    config = part(config=speech_pb2.SynthesisConfig(voice=voice, time_detail="TIME_DETAIL_WORDS"))
-    pieces = [part(text=piece) for piece in sevens(text)]
+    part, config = speech_pb2.IncrementalSynthesizeRequest, messages.config_of(r)
+    config.time_detail = speech_pb2.TIME_DETAIL_WORDS
+    sent = [part(config=config), *(part(text=word) for word in r.words)]
     stub: Any = speech_pb2_grpc.SpeechServiceStub(channel)
-    return stub.IncrementalSynthesize([config, *pieces], metadata=metadata, timeout=WAIT_S)
+    return stub.IncrementalSynthesize(sent, metadata=metadata, timeout=WAIT_S)
 
 
-def riva_call(channel: grpc.aio.Channel, text: str, voice: str, metadata: Any) -> Any:
-    synthesize = channel.stream_stream(
-        "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline",
-        SynthesizeSpeechRequest.SerializeToString,
-        SynthesizeSpeechResponse.FromString,
-    )
-    request = SynthesizeSpeechRequest(text=text, voice_name=voice, sample_rate_hz=RATE_HZ)
+def riva_call(channel: grpc.aio.Channel, r: Request, metadata: Any) -> Any:
+    request = SynthesizeSpeechRequest(text=r.text, voice_name=r.voice, sample_rate_hz=r.rate_hz)
     request.enable_word_time_offsets = True
-    return synthesize([request], metadata=metadata, timeout=WAIT_S)
+    to_bytes, of_bytes = type(request).SerializeToString, SynthesizeSpeechResponse.FromString
+    call = channel.stream_stream(f"{messages.RIVA}SynthesizeOnline", to_bytes, of_bytes)
+    return call([request], metadata=metadata, timeout=WAIT_S)
 
 
 @dataclass(frozen=True)
-class Wyoming:
+class Wyoming(Caller):
     """A connection of Home Assistant's."""
 
-    api: Api
-    encoding = "pcm"
-    times = False
-    interrupt = ()
-
-    async def speak(
-        self,
-        server: RunningServer,
-        text: str,
-        voice: str = "fake",
-        headers: Any = NOTHING,
-        length: float = inf,
-    ) -> Heard:
+    async def hear(self, server: RunningServer, r: Request, headers: Any, length: float) -> Heard:
         async with self.connected(server) as connection:
-            await connection.speak(text, voice)
+            await connection.speak(r.text, r.voice)
             return await connection.hear()
 
     @asynccontextmanager
@@ -319,13 +261,10 @@ class OpenWyoming:
     client: AsyncTcpClient
 
     async def speak(self, text: str, voice: str = "fake") -> None:
-        await self.client.write_event(Event("synthesize-start", {"voice": {"name": voice}}))
-        for piece in sevens(text):
-            await self.client.write_event(Event("synthesize-chunk", {"text": piece}))
-        await self.client.write_event(Event("synthesize-stop"))
-
-    async def cancel(self) -> None:
-        await self.client.disconnect()
+        pieces = [Event("synthesize-chunk", {"text": word}) for word in asked(text, voice).words]
+        start = Event("synthesize-start", {"voice": {"name": voice}})
+        for event in (start, *pieces, Event("synthesize-stop")):
+            await self.client.write_event(event)
 
     async def hear(self, length: float = inf) -> Heard:
         heard = Heard()
@@ -339,152 +278,98 @@ class OpenWyoming:
 
 
 def words_of(message: Message) -> list[str]:
-    return [one["word"] for one in message.get("words") or ()]
+    return [one["word"] for one in message.get("words") or message.get("timestamps") or ()]
 
 
-def characters_of(message: Message, part: str = "characters") -> list[str]:
-    aligned = message.get("alignment")
-    return list(aligned[part]) if aligned else []
+def characters_of(message: Message) -> list[str]:
+    aligned = message.get("alignment") or {}
+    return list(aligned.get("characters") or aligned.get("chars") or [])
 
 
 def cartesia_words(message: Message) -> list[str]:
     return list(message.get("word_timestamps", {}).get("words", []))
 
 
-def cartesia_asked(text: str, voice: str, **more: Any) -> Message:
-    output = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": RATE_HZ}
-    asked = {"voice": {"mode": "id", "id": voice}, "output_format": output, "add_timestamps": True}
-    return {**asked, "transcript": text, **more}
+def timed(r: Request) -> Message:
+    return messages.cartesia_body(r) | {"add_timestamps": True}
+
+
+def cartesia_socket(r: Request) -> tuple[str, list[Message]]:
+    path, sent = messages.cartesia_socket(r)
+    return path, [{**message, "add_timestamps": True} for message in sent]
+
+
+def own_socket(r: Request) -> tuple[str, list[Message]]:
+    path, (begin, *sent) = messages.own_socket(r)
+    return path, [{**begin, "keep_open": True}, *sent]
+
+
+def jambonz_socket(r: Request) -> tuple[str, list[Message]]:
+    texts = [{"type": "stream", "text": word} for word in r.text.split()]
+    path = f"/v1/jambonz?voice={r.voice};callSid=1&sampleRate={r.rate_hz}"
+    return path, [*texts, {"type": "flush"}]
+
+
+def speech(path: str, **more: Any) -> Callable[[Request], tuple[str, Message]]:
+    fields = {"response_format": "pcm", "sample_rate": RATE_HZ, **more}
+    return lambda r: (path, {"input": r.text, "voice": r.voice, **fields})
 
 
 def of_type(kind: str) -> Callable[[Message], bool]:
     return lambda message: message.get("type") == kind
 
 
-def speech(text: str, voice: str) -> Message:
-    return {"input": text, "voice": voice, "response_format": "pcm", "sample_rate": RATE_HZ}
-
-
-ELEVENLABS, PCM = "/v1/text-to-speech/VOICE", f"output_format=pcm_{RATE_HZ}"
-LINEAR = f"/v1/speak?model=VOICE&encoding=linear16&sample_rate={RATE_HZ}&container=none"
-CREATE = {"type": "response.create"}
-OUTPUT = {"format": {"type": "audio/pcm", "rate": RATE_HZ}}
-
-
-def ways() -> Iterator[tuple[str, Caller]]:
-    """Each way with its name."""
-    yield "gRPC", Grpc(
-        own_grpc.API, own_call,
-        lambda part: (part.audio.audio, [word.word for word in part.audio.words]),
-    )  # fmt: skip
-    yield (
-        "Riva",
-        Grpc(
-            riva.API, riva_call, lambda part: (part.audio, [word.word for word in part.meta.words])
-        ),
-    )
-    yield "Wyoming", Wyoming(wyoming_api.API)
-    yield from posts()
-    yield from sockets()
-
-
-def posts() -> Iterator[tuple[str, Post]]:
-    yield "speech", Post(openai_speech.SPEECH_API, "/v1/audio/speech", speech)
-    yield "speech as events", Post(
-        openai_speech.SPEECH_API, "/v1/audio/speech",
-        lambda text, voice: {**speech(text, voice), "stream_format": "dlpo"},
-        lambda line: (decoded(line, "audio"), words_of(line)),
-    )  # fmt: skip
-    yield "ElevenLabs", Post(elevenlabs.API, f"{ELEVENLABS}?{PCM}", lambda text, _: {"text": text})
-    yield "ElevenLabs' times", Post(
-        elevenlabs.API, f"{ELEVENLABS}/stream/with-timestamps?{PCM}",
-        lambda text, _: {"text": text},
-        lambda line: (decoded(line, "audio_base64"), characters_of(line)),
-    )  # fmt: skip
-    yield "Cartesia", Post(cartesia.API, "/tts/bytes", cartesia_asked)
-    yield "Cartesia's events", Post(
-        cartesia.API, "/tts/sse", cartesia_asked,
-        lambda line: (decoded(line, "data"), cartesia_words(line)),
-    )  # fmt: skip
-    yield "Deepgram", Post(deepgram.API, LINEAR, lambda text, _: {"text": text})
-    yield "Kokoro", Post(
-        kokoro.API, "/dev/captioned_speech", speech,
-        lambda line: (decoded(line, "audio"), [one["word"] for one in line["timestamps"]]),
-    )  # fmt: skip
-    yield "jambonz", Post(
-        jambonz.API, "/v1/jambonz", lambda text, voice: {"text": text, "voice": voice},
-        encoding="mp3",
-    )  # fmt: skip
-    yield "Vapi", Post(
-        vapi.API, "/v1/vapi",
-        lambda text, voice: {"message": {
-            "type": "voice-request", "text": text, "sampleRate": RATE_HZ, "voiceId": voice,
-        }},
-    )  # fmt: skip
-
-
-def sockets() -> Iterator[tuple[str, Socket]]:
-    yield "our socket", Socket(
-        openai_speech.SOCKET_API, "/v1/audio/speech/stream",
-        lambda voice: [{"type": "begin", "voice": voice, "sample_rate": RATE_HZ,
-                        "keep_open": True}],
-        lambda text, _: {"type": "text", "text": text}, [{"type": "end"}],
-        of_type("speech.done"), words=words_of, interrupt=({"type": "cancel"},),
-    )  # fmt: skip
-    for name, begin in (("stream-input", {}), ("multi-stream-input", {"context_id": "a"})):
-        end: Message = {**begin, "close_context": True} if begin else {"text": ""}
-        yield f"ElevenLabs' {name}", Socket(
-            elevenlabs.API, f"{ELEVENLABS}/{name}?{PCM}",
-            lambda voice, begin=begin: [{"text": " ", **begin}],  # type: ignore[misc]
-            lambda text, _, begin=begin: {"text": text, **begin}, [end],  # type: ignore[misc]
-            lambda message: message.get("isFinal") is True,
-            audio=lambda message: decoded(message, "audio"),
-            words=lambda message: characters_of(message, "chars"),
-            is_error=lambda message: "error" in message,
-        )  # fmt: skip
-    yield "Cartesia's contexts", Socket(
-        cartesia.API, "/tts/websocket", lambda voice: [],
-        lambda text, voice: cartesia_asked(text, voice, **{"context_id": "a", "continue": True}),
-        [cartesia_asked("", "fake", context_id="a")], of_type("done"),
-        audio=lambda message: decoded(message, "data"), words=cartesia_words,
-        interrupt=({"context_id": "a", "cancel": True},),
-    )  # fmt: skip
-    yield "Deepgram's socket", Socket(
-        deepgram.API, LINEAR, lambda voice: [],
-        lambda text, _: {"type": "Speak", "text": text}, [{"type": "Flush"}], of_type("Flushed"),
-        interrupt=({"type": "Clear"},),
-    )  # fmt: skip
-    yield "jambonz's socket", Socket(
-        jambonz.API, f"/v1/jambonz?voice=VOICE;callSid=1&sampleRate={RATE_HZ}", lambda voice: [],
-        lambda text, _: {"type": "stream", "text": text}, [{"type": "flush"}],
-        lambda message: False, interrupt=({"type": "clear"},), cut=lambda text: [text],
-    )  # fmt: skip
-    yield "Riva realtime", Socket(
-        riva_realtime.API, "/v1/realtime?intent=synthesize",
-        lambda voice: [{"type": "synthesize_session.update", "session": {
-            "input_text_synthesis": {"voice_name": voice},
-            "output_audio_params": {"sample_rate_hz": RATE_HZ},
-        }}],
-        lambda text, _: {"type": "input_text.append", "text": text},
-        [{"type": "input_text.commit"}], of_type("conversation.item.speech.completed"),
-        audio=lambda message: decoded(message, "audio"),
-    )  # fmt: skip
-    yield "OpenAI Realtime", Socket(
-        realtime.API, "/v1/realtime",
-        lambda voice: [{"type": "session.update", "session": {
-            "audio": {"output": {**OUTPUT, "voice": voice}},
-        }}],
-        lambda text, _: {"type": "conversation.item.create", "item": {
-            "type": "message", "role": "user", "content": [{"type": "input_text", "text": text}],
-        }},
-        [CREATE], of_type("response.done"),
-        audio=lambda one: decoded(one, "delta") if "audio.delta" in one["type"] else b"",
-        words=lambda one: [one["delta"]] if "transcript.delta" in one["type"] else [],
-        interrupt=({"type": "response.cancel"},), cut=lambda text: [text],
-        is_error=lambda one: one["type"] == "error"
-        or one.get("response", {}).get("status") == "failed",
-    )  # fmt: skip
-
-
-WAYS: dict[str, Caller] = dict(ways())
-CONVERSING: Sequence[str] = ("Wyoming", *(name for name, _ in sockets()))
+WAYS: dict[str, Caller] = {
+    "gRPC": Grpc(own_grpc.API, own_call, lambda one: (one.audio.audio, one.audio.words)),
+    "Riva": Grpc(riva.API, riva_call, lambda one: (one.audio, one.meta.words)),
+    "Wyoming": Wyoming(wyoming_api.API),
+    "speech": Post(openai_speech.SPEECH_API, speech("/v1/audio/speech")),
+    "events": Post(
+        openai_speech.SPEECH_API, speech("/v1/audio/speech", stream_format="dlpo"), words_of
+    ),
+    "ElevenLabs": Post(
+        elevenlabs.API, lambda r: (messages.eleven_path(r, ""), {"text": r.text})
+    ),
+    "ElevenLabs' times": Post(
+        elevenlabs.API,
+        lambda r: (messages.eleven_path(r, "/stream/with-timestamps"), {"text": r.text}),
+        characters_of,
+    ),
+    "Cartesia": Post(cartesia.API, lambda r: ("/tts/bytes", {"transcript": r.text, **timed(r)})),
+    "Cartesia's events": Post(
+        cartesia.API, lambda r: ("/tts/sse", {"transcript": r.text, **timed(r)}), cartesia_words
+    ),
+    "Deepgram": Post(deepgram.API, lambda r: (messages.deepgram_path(r), {"text": r.text})),
+    "Kokoro": Post(kokoro.API, speech("/dev/captioned_speech"), words_of),
+    "jambonz": Post(jambonz.API, messages.jambonz_mp3, encoding="mp3"),
+    "Vapi": Post(vapi.API, messages.vapi),
+    "our socket": Socket(
+        openai_speech.SOCKET_API, own_socket, of_type("speech.done"), words_of,
+        ({"type": "cancel"},),
+    ),
+    "ElevenLabs' socket": Socket(
+        elevenlabs.API, messages.eleven_socket, lambda one: one["isFinal"], characters_of
+    ),
+    "ElevenLabs' contexts": Socket(
+        elevenlabs.API, messages.eleven_contexts, lambda one: one["isFinal"], characters_of
+    ),
+    "Cartesia's contexts": Socket(
+        cartesia.API, cartesia_socket, of_type("done"), cartesia_words,
+        ({"context_id": "a", "cancel": True},),
+    ),
+    "Deepgram's socket": Socket(
+        deepgram.API, messages.deepgram_socket, of_type("Flushed"), None, ({"type": "Clear"},)
+    ),
+    "jambonz's socket": Socket(
+        jambonz.API, jambonz_socket, lambda one: False, None, ({"type": "clear"},)
+    ),
+    "Riva realtime": Socket(
+        riva_realtime.API, messages.riva_realtime, of_type("conversation.item.speech.completed")
+    ),
+    "OpenAI Realtime": Socket(
+        realtime.API, messages.openai_realtime, of_type("response.done"),
+        lambda one: [one["delta"]] if "transcript.delta" in one["type"] else [],
+        ({"type": "response.cancel"},),
+    ),
+}  # fmt: skip
+CONVERSING = [name for name, way in WAYS.items() if isinstance(way, Socket | Wyoming)]
