@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 
 HOST = r"(?:[A-Za-z0-9-]{1,63}\.){1,8}"
-MAIL = rf"(?<!\w)[\w.+%*-]{{1,64}}@{HOST}[A-Za-z]{{2,24}}(?!\w)"
-HANDLE = r"(?<!\w)@[\w.]{0,40}\w"
 _PATH = r"[/?#:][^\s<>\"]{0,500}[\w/]|/"
 _SAID = re.compile(r"(?:https?://)?([^/?#]*(?:/[^/?#]{0,30}(?![^/?#])){0,4})")
 _PARTS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")

@@ -6,24 +6,18 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-DAY = r"(?:[12]\d|3[01]|0?[1-9])"
-MONTH = r"(?:1[0-2]|0?[1-9])"
-ISO = (
-    rf"\b(?P<iso_year>[12]\d{{3}})-(?P<iso_month>0[1-9]|1[0-2])-(?P<iso_day>{DAY})"
-    r"(?:[T ](?P<iso_hour>[01]\d|2[0-3]):(?P<iso_minute>[0-5]\d)(?::(?P<iso_second>[0-5]\d))?"
-    r"(?:\.\d{1,9})?(?P<iso_zone>Z|\+00:?00)?)?(?!\w)"
-)
-"""2026-11-22, 2026-11-22T05:45:03Z"""
+from dlpo.text.common.tables import COMMON
 
 
 @cache
 def _in_numbers(before: tuple[str, ...], not_after: tuple[str, ...]) -> re.Pattern[str]:
-    whole = rf"(?<![\w/.])({DAY})([/.-])({DAY})(\2(?:[12]\d{{3}}|\d\d)(?![\w/]))"
+    day = COMMON.pattern("{DAY}")
+    whole = rf"(?<![\w/.])({day})([/.-])({day})(\2(?:[12]\d{{3}}|\d\d)(?![\w/]))"
     if not before:
         return re.compile(whole)
     preceded = "|".join(rf"(?<={re.escape(word)} )" for word in before)
     followed = "".join(rf"| {re.escape(word)}" for word in not_after)
-    return re.compile(rf"{whole}|(?:{preceded})({DAY})(/)({DAY})(?![\w/%]|\.\d{followed})()")
+    return re.compile(rf"{whole}|(?:{preceded})({day})(/)({day})(?![\w/%]|\.\d{followed})()")
 
 
 def with_days_swapped(text: str, before: Sequence[str], not_after: Sequence[str]) -> str:

@@ -8,8 +8,6 @@ from dlpo.text.common.formulas import SILENT, padded
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import Tables
 
-CODE_BLOCK = r"(?<=\f)``[ \t]*(?P<language>[\w+#.-]{0,20})[^\n\f]{0,80}"
-"""The pattern of the announcement of a block of code, see `TextReading.plain`."""
 FENCE = re.compile(r"(?m)^([ \t]{0,12}```[^\n`]*)$")
 PROSE_AGAIN = late(r"\n[ \t]*\n(?=[A-Z][a-z']{0,20} [a-z])")
 _CITATIONS = r"(?:\[\d{1,3}\]){1,9}"

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar, cast
 
-ARGUMENT = r"\((?:[a-zA-Z]|\d{1,4}(?:[a-z]|\s?°)?|[^()]{0,12}[+*/^-][^()]{0,12})\)"
-"""Of a function: sin(x), log(2), cos(a + b); but not "tan(ned)"."""
 _Cached = TypeVar("_Cached", bound=Callable[..., Any])
 _CACHES: list[Callable[[], None]] = []
 

@@ -6,9 +6,10 @@ A table of rows is NAME.tsv in a folder ``rows`` of a language, with the columns
     begins    as in `dlpo.text.common.forms.Form`
     left      characters that may not be just before the form, as in a class of a regular
               expression; empty: any may
-    pattern   a regular expression; ``{list name}`` has the words of a list in lists.txt as
-              alternatives, ``{@table}`` what a table has in its first column, ``{module.NAME}``
-              is a piece that a module of the language defines
+    pattern   a regular expression; ``{NAME}`` is a piece in habits.tsv, of the language or of
+              all, ``{list name}`` has the words of a list in lists.txt as alternatives,
+              ``{@table}`` what a table has in its first column, ``{module.NAME}`` is a piece
+              that a module of the language defines
     before    see `dlpo.text.common.neighbors`
     after     the same
     says      words, see below
@@ -80,7 +81,8 @@ class Row:
     @cached_property
     def pattern(self) -> str:
         """Its regular expression, with its pieces and lists in place."""
-        with_pieces = _PIECE.sub(lambda named: str(self._named(*named.groups())), self._written)
+        written = self._tables.with_habits(self._written)
+        with_pieces = _PIECE.sub(lambda named: str(self._named(*named.groups())), written)
         with_keys = _KEYS.sub(lambda named: any_key(self._tables.table(named[1])), with_pieces)
         return self._tables.with_lists(with_keys)
 

@@ -10,6 +10,9 @@ from pathlib import Path
 _LIST = re.compile(r"\{([A-Za-z][A-Za-z ]{1,40})\}")
 
 
+_HABIT = re.compile(r"\{([A-Z][A-Z_]+)\}")
+
+
 class Said(list[str]):
     """The words of a row, which know where it is."""
 
@@ -89,6 +92,25 @@ class Tables:
         """The words of a list as a set, to look words up."""
         return frozenset(self.words_of(name))
 
+    @cached_property
+    def _habits(self) -> dict[str, str]:
+        own = self.column("habits")
+        return own if self._folder == Path(__file__).parent else {**COMMON._habits, **own}
+
+    def with_habits(self, expression: str) -> str:
+        """A regular expression with the pieces that its names in braces have in habits.tsv, of the
+        language or of all languages, in their place."""
+        while (found := _HABIT.sub(self._habit, expression)) != expression:
+            expression = found
+        return expression
+
+    def _habit(self, named: re.Match[str]) -> str:
+        return self._habits.get(named[1], named[0])
+
+    def pattern(self, expression: str) -> str:
+        """The same, with lists too."""
+        return self.with_lists(self.with_habits(expression))
+
     def patterns(self, name: str) -> str:
         """The regular expressions of a list as alternatives of one."""
         return "|".join(self.words_of(name))
@@ -100,6 +122,10 @@ class Tables:
     def any_of(self, name: str) -> str:
         """The words of a list as alternatives of a regular expression."""
         return "|".join(map(re.escape, self.words_of(name)))
+
+
+COMMON = Tables(__file__)
+"""of all languages"""
 
 
 def any_key(keys: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dlpo.text.common.calendar import DAY, ISO, MONTH, full_name
+from dlpo.text.common.calendar import full_name
 from dlpo.text.en_us.numbers import (
     cardinal_words,
     ordinal_words,
@@ -15,17 +15,7 @@ from dlpo.text.en_us.numbers import (
 from dlpo.text.en_us.tables import words_of
 
 MONTHS = words_of("months")
-MONTH_NAME = (
-    rf"(?:{'|'.join(map(str.title, MONTHS))}"
-    r"|(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?)"
-)
-YEAR = r"[12]\d{3}\b(?![,.]\d)"
-WEEKDAY = r"\b(?:Mon|Tues?|Wed|Thu(?:rs?)?|Fri|Sat|Sun)"
-NAMED_DAY = rf"(?:(?:{MONTH_NAME})(?![a-z])|{WEEKDAY}(?:s|nes|rs|ur)?(?:day)?\b)"
-MERIDIEM = r"(?:\s?[ap]\.m\.|\s?[ap]m\b|\s?[AP]\.M\.|\s?[AP]M\b)"
-BRIEF = r"[apAP]\b(?!'|-[A-Za-z]|\.\w)"  # 2:15p
 _CENTURIES = ("20", "19")  # of years of two digits, those from 50 are of the second
-__all__ = ["DAY", "ISO", "MONTH"]  # pieces of rows
 
 
 def month_words(written: str) -> list[str]:

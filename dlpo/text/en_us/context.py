@@ -23,7 +23,6 @@ _WORD_AFTER = late(  # a 24' x 30' garage
     r"(?:\s?(?:[x×]|by)\s?\d{1,3}(?:\.\d{1,2}| ?1/2)?\s?['\"]){0,2} ([A-Za-z]{2,20})\b"
 )
 _NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a-z]{1,3})?)")
-MIXED_AFTER = r" \d{1,2}/\d(?! (?:price|off|day|page|game|of|the)\b)"  # 2-3 1/2 cups
 
 
 def to_or_and(match: re.Match[str]) -> str:

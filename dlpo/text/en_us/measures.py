@@ -8,23 +8,12 @@ from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.context import to_or_and, word_after
-from dlpo.text.en_us.numbers import NUMBER, TO, UNITS, cardinal_words, number_words
-from dlpo.text.en_us.tables import any_of, word_list
+from dlpo.text.en_us.numbers import UNITS, cardinal_words, number_words
+from dlpo.text.en_us.tables import word_list
 
 _POWERS = {"2": ["squared"], "3": ["cubed"]}
 _NO_NOUN = word_list("no nouns")
 _OPEN_QUOTATION = late(r"(?:^|(?<!/\d)[\s(\[])\"[^\"]{0,300}$")
-ALONE = any_of("measure without a number")
-AMOUNT = (
-    rf"(?:(?<![\w.])|(?<=\dx))(?P<measure>-?{NUMBER})(?:\^(?P<raised_by>-?\d{{1,3}}))?"
-    rf"(?:{TO}(?P<measure_to>{NUMBER}))?"
-    r"(?P<scale>\s(?:million|billion|trillion)(?=\s(?:[a-zµ]{2}|[kM]W|m\^)))?(?P<more>\+)?"
-)
-UNIT_ENDS = (  # a point belongs to the unit where the sentence goes on
-    r"(?!(?<=°)\s?[NSEW]\b)(?P<power>\^[23])?(?![\w^])"
-    r"(?:\.(?=\s[a-z(\d@&+=]|\)?[,;:]|\)\s[a-z]|\s(?:Mon|Tues?|Wed|Thurs?|Fri|Sat|Sun)\b[.–-]"
-    r"|\s[NSEW]{1,3} (?:of|on|along|from|past)\b)|(?(hyphen)\.(?=\)?\s(?:[A-Z]\w|\d))|(?!)))?"
-)
 
 
 def one_words(unit: str) -> list[str]:

@@ -11,29 +11,18 @@ from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.context import to_or_and
 from dlpo.text.en_us.numbers import (
-    NUMBER,
-    SCALE,
-    TO,
     canonical,
     cardinal_words,
     number_words,
     scale_words,
 )
-from dlpo.text.en_us.tables import table
+from dlpo.text.en_us.tables import TABLES, table
 
 CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins
 SIGN = any_key(CURRENCIES)
 CODE = any_key(key for key in CURRENCIES if len(key) == 3 and key.isupper())
 _RANGES = {"to": "from ", "and": "between ", "or": "either "}
-_TO_SCALED = late(rf" (to|and|or) (?:{SIGN})\s?({NUMBER}){SCALE}")
-_EUROPEAN = r"(?:(?<=€)|(?<=€\s)|(?<=EUR\s)|(?<=R\$)|(?<=R\$\s))\d{1,6},\d{1,2}(?![\d.]|,\d)"
-AMOUNT = (
-    rf"(?P<less>(?<!\w)-)?(?:(?<![A-Za-z])(?P<sign>{SIGN})\s?(?P<minus>-)?"
-    rf"(?:(?P<first>{NUMBER})(?P<first_scale>{SCALE})?{TO}(?:{SIGN})?)?"
-    rf"(?:(?P<amount>{_EUROPEAN}|{NUMBER}|\.\d{{1,4}})|\((?P<lost>{NUMBER})\))"
-    rf"|(?<![\w.])(?P<before>{NUMBER})\s?(?P<sign_after>{SIGN})(?![\w$]))"
-    rf"(?P<scale>{SCALE}|\s?(?:MM|mm)\b)?(?:\s(?P<code>USD|CAD|AUD|NZD|SGD|HKD|MXN)\b)?"
-)
+_TO_SCALED = late(rf" (to|and|or) (?:{SIGN})\s?{TABLES.pattern('({NUMBER}){SCALE}')}")
 
 
 def price(match: re.Match[str]) -> list[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.patterns import ARGUMENT as ARGUMENT
-from dlpo.text.common.roman import ROMAN as ROMAN
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.numbers import cardinal_words
 

@@ -17,22 +17,8 @@ _ORDINALS = {
 }  # fmt: skip
 _MAGNITUDES = {"k": "thousand", "m": "million", "mm": "million", "b": "billion", "t": "trillion"}
 # As Americans write it; 1.234.567 and 1.234,50 as most of Europe does; 1,50,000 as India does.
-NUMBER = (
-    r"(?:\d{1,3}(?:\.\d{3}){1,9},\d{1,2}(?!\d|,\d)|[1-9]\d{0,2}(?: \d{3}){1,5},\d{2}(?!\d|,\d)"
-    r"|[1-9]\d{0,2}(?:'\d{3}){1,5}(?![\d'])|\d{1,3}(?:\.\d{3}){2,9}(?![\d.])"
-    r"|\d{1,2}(?:,\d{2}){1,4},\d{3}(?![\d,])|[1-9]\d{0,2}(?: \d{3}){2,5}(?![\d,-])"
-    r"|[1-9]\d{0,2} 000(?![\d,-]| \d)"
-    r"|(?<=[$€£])[1-9]\d? \d{3}(?=[.,;:)!?](?!\d)|$|\s(?:a|per|each|to|USD|CAD)\b)"
-    r"|(?<![a-z]{2} )[1-9]\d? \d{3}(?=\s?(?:€|EUR\b|euros\b|km\b|people\b|inhabitants\b))"
-    r"|\d{1,3},\d{1,2}(?=\s?(?:€|EUR|%|°|[kcm]m\b|kg\b))"
-    r"|(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,40})(?:\.\d{1,40})?)"
-)
-SCALE = (
-    r"(?:[\s-](?:hundred|thousand|million|billion|trillion|lakh|crore)\b|\s?(?:bn|tn|[kKmMBbT])\b)"
-)
 UNITS = table("units")  # unit -> its name, singular and plural
 UNIT = any_key(UNITS.keys() - {"in"})
-TO = r"(?:[-–]|\s[-–]\s)"
 
 
 def digit_words(digits: str) -> list[str]:

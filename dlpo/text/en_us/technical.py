@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common import addresses
-from dlpo.text.common.markdown import CODE_BLOCK as BLOCK
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.joined import with_initial, words_apart
@@ -22,11 +21,9 @@ TERMS = TABLES.words("technical")
 _KEYS = {"*": "star", "#": "pound"}
 _SHORT_WORDS = word_list("words of two letters")
 _SPELLED_ENDINGS = word_list("spelled endings")
-NAME = r"[\w.+-]{0,60}\w"  # of a file or a folder
 _NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look up
 WRITTEN_TERMS = any_key(key for key in TERMS if not _NO_WORDS.fullmatch(key))
 ENDINGS = any_key(key[1:] for key in TERMS if re.fullmatch(r"\.\w+", key))
-CODE_BLOCK, MAIL = BLOCK, addresses.MAIL
 WEB = addresses.web(
     "com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|ca|tv|me|biz|museum"
 )

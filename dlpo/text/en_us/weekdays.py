@@ -8,9 +8,6 @@ from dlpo.text.common.calendar import full_name
 from dlpo.text.en_us.tables import words_of
 
 _WEEKDAYS = words_of("weekdays")
-CAPITAL_DAY = r"\b(?:MON|TUES?|WED|THU(?:RS?)?|FRI|SAT|SUN)\b"
-LETTER_DAY = r"(?:M|Tu|Th|T|W|F|Sa|Su)"
-LOWER_DAY = r"(?:mon|tues?|wed|thu(?:rs?)?|fri|sat|sun)"
 _LETTER_DAYS = {
     "M": "monday", "Tu": "tuesday", "T": "tuesday", "W": "wednesday", "Th": "thursday",
     "F": "friday", "Sa": "saturday", "Su": "sunday",
@@ -24,7 +21,7 @@ def day_words(written: str) -> list[str]:
 
 def letter_days(match: re.Match[str]) -> list[str]:
     """M-F: monday to friday; MWF: monday, wednesday and friday."""
-    days = [_LETTER_DAYS[day] for day in re.findall(LETTER_DAY, match[0])]
+    days = [_LETTER_DAYS[day] for day in re.findall("Tu|Th|Sa|Su|[MTWF]", match[0])]
     if "-" in match[0] or "–" in match[0]:
         return [days[0], "to", days[-1]]
     return [*days[:-1], "and", days[-1]]

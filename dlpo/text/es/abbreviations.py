@@ -6,7 +6,7 @@ import re
 
 from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_capitals
 from dlpo.text.common.forms import capital_parts, text_before
-from dlpo.text.common.roman import ROMAN, roman_value
+from dlpo.text.common.roman import roman_value
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.english import is_listed
 from dlpo.text.es.nouns import NOUNS
@@ -27,17 +27,12 @@ IN_CONTEXT = InContext(TABLES, "abbreviations_in_context", LETTERS)
 ACRONYMS = TABLES.words("acronyms") | doubled_capitals(ABBREVIATION_WORDS)
 LONGEST_ACRONYM = 6  # letters; a longer word in capitals is shouted
 _NAMES = TABLES.words("letters")
-_STATES = TABLES.words("states")  # of Mexico
 _BOOKS = TABLES.words("books")
 _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
 _SYLLABLES = re.compile(
     rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}[bdfglmnprstxyz]?"
 )
-OFFICES = "(?i:ing|lic|arq|prof|dir|subdir|coord|lcdo|licdo|dr|sen|dip)"
-STATES = any_key(_STATES)
 BOOK = any_key(_BOOKS.keys() - (word_list("numbered books") - {"Jn"}))
-ANY_BOOK = any_key(_BOOKS)
-NUMERAL = rf"(?=[MDCLXVI])(?!MX\b|[MDCL]\b){ROMAN}(?![{LETTERS}\d'])"
 _WORD = re.compile(rf"(?:(?:,| [yoe]) [IVX]{{1,5}}\b){{0,6}}\s{{1,2}}([{LETTERS}]{{2,40}})")
 
 

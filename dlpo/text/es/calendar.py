@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.calendar import DAY, MONTH, full_name
+from dlpo.text.common.calendar import full_name
 from dlpo.text.common.forms import text_before, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
@@ -15,28 +15,6 @@ from dlpo.text.es.tables import any_of, words_of
 MONTHS = words_of("months")
 WEEKDAYS = words_of("weekdays")
 LETTERS = "LMXJVSD"  # of the days of the week
-MONTH_NAME = rf"(?:{'|'.join(MONTHS)}|setiembre)"
-SHORT_MONTH = rf"(?:{'|'.join(month[:3] for month in MONTHS)}|sept|set)"
-SHORT_DAY = r"(?i:lun|mar|mi[eé]|jue|vie|s[aá]b|dom)"
-ROMAN_MONTH = "I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII"
-YEAR = r"[12]\d{3}"
-AFTER_DATE = r"(?![\w/]|-(?!\d\d?/)|[.,]\d)"
-DATE = rf"({DAY})(?:([/.-])({MONTH})\2({YEAR})|([/-])({MONTH})\5(\d\d)){AFTER_DATE}"
-PERIOD = r"(?:\s?[ap]\.?\s?m\b\.?|\s?[AP]\.?\s?M\b\.?)"
-HOURS = r"\s?(?:(?i:h|hs|hrs|horas)\b|[ap]\.?\s?m\b|(?:GMT|UTC|CES?T)\b)"
-SENTENCE = rf"(?!(?:{any_of('after hours')})\b)[A-ZÁÉÍÓÚÑ][a-záéíóúñ]"
-POINTED = rf"(?:\s?(?:-|–|al?|y|o|de|las?|hasta)\b|\s?-?\d{{1,2}}[.,][0-5]\d){{0,8}}{HOURS}"
-"""after minutes that a point or a comma precedes: 8.30 hs, 9.00 a 21.00 h"""
-HOUR = r"(?P<hour>[01]?\d|2[0-4])"
-PERIOD_OR_HOURS = (
-    rf"(?![\d:])(?P<period>{PERIOD})?"
-    rf"(?P<horas>\s?(?i:(?:h|hs|hrs)\b(?:\.(?!\s+(?-i:{SENTENCE})))?|horas\b))?"
-)
-OPEN = (
-    r"(?=:?,? (?:de )?\d{1,2}(?::\d\d|\s?(?:[-–]|a|h|hs|hrs)\s?\d|\s?(?:[ap]\.?\s?m|h|hs|hrs)\b)"
-    r"|:? cerrado\b)"
-)
-"""after days: L-V 9:00, S 9-13, D cerrado"""
 _ARTICLE_BEFORE = late(
     r"(?i)\b(?:entre|hasta|desde|(?:antes|después|a partir) de"
     r"|entre (?:las? )?\d\d?(?::\d\d)?(?: ?[ap]\.? ?m\.?| ?hr?s?\.?)? y"

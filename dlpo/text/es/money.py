@@ -15,11 +15,6 @@ _CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, 
 SIGN = any_key({key for key in _CURRENCIES if not key.isalpha()})
 CODE = any_key({key for key in _CURRENCIES if key.isalpha() and len(key) > 1})
 NAMES = any_key({name.split()[0] for row in _CURRENCIES.values() for name in row[:2] if row[3]})
-CODE_BEFORE = rf"(?!COP\s?\d\d(?!\d|[.,]\d| mil))(?:{CODE})(?:\s?\$)?(?=\s?\d)"
-"""before an amount: COP 20 mil, MXN $20; but the climate conference COP30"""
-MILLIONS = r"\s?MM?(?!(?:,|\s[yo])\s[XSLCG]{1,3}\b)(?![\w/]|\.\s?[NV]\b)"
-"""after an amount: $5 M, $5MM; but the sizes M, L"""
-OF_NAME = rf"(?: de(?=\s(?:{NAMES})\b))?"
 _NAME_AFTER = late(rf"\s(?:{NAMES})\b")
 _THOUSANDS = late(r"\d{1,3}(?:,\d{3})+")
 

@@ -14,11 +14,6 @@ _MILLIONS = (("millón", "millones"), ("billón", "billones"), ("trillón", "tri
 _ORDINALS = {int(number): word for number, word in TABLES.column("ordinals").items()}
 _PARTS = {int(number): word for number, word in TABLES.column("fractions").items()}
 _APOSTROPHE = re.compile("['’´]")
-NUMBER = (
-    r"(?:\d{1,3}(?:['’´]\d{3}){1,4}(?:[.,]\d{3}(?!\d)){0,2}(?!\d)"
-    r"|\d{1,3}(?:\.\d{3}){1,7}(?!\d)|\d{1,3}(?:,\d{3}){2,7}(?!\d)|\d{1,3}(?:,\d{3}){1,7}(?=\.\d)"
-    r"|[1-9]\d{0,2}(?: \d{3}){1,6}(?![ -]?\d)|\d{1,40})(?:[.,]\d{1,40})?"
-)
 
 
 def digit_words(digits: str) -> list[str]:

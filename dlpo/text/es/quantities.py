@@ -18,7 +18,7 @@ from dlpo.text.es.numbers import (
     part_words,
     split_decimals,
 )
-from dlpo.text.es.tables import TABLES, any_of, table
+from dlpo.text.es.tables import TABLES, table
 
 _UNITS = table("units")  # unit -> its name, singular and plural, and gender
 _PER_TIME = TABLES.words("rates")  # as written -> in words
@@ -27,15 +27,7 @@ SETS_PATTERN = _SETS.pattern
 sets = _SETS.words
 UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 PER_TIME = any_key(_PER_TIME)
-BIG = r"(?:\s(?:mil\s)?(?:millones|millón|billones|billón|mil|mill\.|bill\.)(?!\w))"
-TO = r"(?:\s?[-–]\s?)"
-FRACTION = r"(\d{1,3})/(\d{1,4})(?!\w|/\w|[.,]\d)"
-ORDINAL_LETTERS = "er|ro|do|to|mo|vo|no|ra|da|ta|ma|va|na"
-ORDINAL_END = (
-    rf"(?:{ORDINAL_LETTERS})s?|[ao](?=\.(?:[-,;)]|\s[^\W\d]|$))"
-    rf"|[ao](?=\s(?:{any_of('come in an order')})\b)"
-)
-_BIG_AFTER = late(BIG)
+_BIG_AFTER = late(TABLES.pattern("{BIG}"))
 _DECIMAL_COMMA = late(r"(?<![\d.,])(?:\d{1,3}(?:\.\d{3}){0,5},\d{1,2}|0,\d{3,9})(?![\d.,]*\d)")
 _POWER = late(r"(.{1,12}?)\^?([23])")
 _POWERS = {"2": "cuadrado", "3": "cúbico"}

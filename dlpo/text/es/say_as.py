@@ -9,28 +9,30 @@ from typing import ClassVar
 from dlpo.text.common.language import Token
 from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
 from dlpo.text.es.abbreviations import letter_words
-from dlpo.text.es.calendar import MONTHS, PERIOD, date_words, duration_words, year_words
+from dlpo.text.es.calendar import MONTHS, date_words, duration_words, year_words
 from dlpo.text.es.normalize import READER, word_of
 from dlpo.text.es.numbers import (
-    NUMBER,
     cardinal_words,
     digit_words,
     ended_ordinal_words,
     number_words,
 )
-from dlpo.text.es.tables import table
+from dlpo.text.es.tables import TABLES, table
 from dlpo.text.es.technical import telephone_words
 
 _ORDINAL = re.compile(r"(\d{1,4})\.?([ºª]|er|os|as|r[oa]|d[oa]|t[oa]|[mvn][oa])?")
 _SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
 _NUMBER = "a number, such as -1.234,5 or XIV"
+_CARDINAL = re.compile(TABLES.pattern("-?{NUMBER}"))
 
 
 class SpanishSayAs(SayAs):
     """See `SayAs`."""
 
     date_without_year = "dm"
-    clock = re.compile(rf"\d\d?(?::\d\d){{1,2}}(?:{PERIOD}|\s?h)?|\d\d?(?:{PERIOD}|\s?h)")
+    clock = re.compile(
+        TABLES.pattern(r"\d\d?(?::\d\d){1,2}(?:{PERIOD}|\s?h)?|\d\d?(?:{PERIOD}|\s?h)")
+    )
     expected: ClassVar = {
         **EXPECTED,
         "cardinal": _NUMBER,
@@ -51,7 +53,7 @@ class SpanishSayAs(SayAs):
 
     def cardinal_or_ordinal(self, number: str, ordinal: bool) -> list[str]:
         if not ordinal:
-            return number_words(number) if re.fullmatch(rf"-?{NUMBER}", number) else []
+            return number_words(number) if _CARDINAL.fullmatch(number) else []
         match = _ORDINAL.fullmatch(number)
         return ended_ordinal_words(int(match[1]), match[2] or "") if match else []
 

@@ -28,11 +28,8 @@ _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that beg
 _HANDLE_PART = re.compile(  # UNAM oficial, LIGA MX, McDonalds
     rf"[A-Z]{{2,}}(?=(?:{any_of('handle ends')})(?![a-z]))|Mc[A-Z][a-z]+|{CAPITAL_PARTS.pattern}"
 )
-MAIL = addresses.MAIL
-HANDLE = addresses.HANDLE
 WEB = addresses.web(any_of("top level"))
 FILES = addresses.files(any_of("file endings"))
-TELEPHONE = r"(?:\+|\()?\d{1,4}\)?(?:[ .-]\(?\d{2,8}\)?){1,6}(?![\w-]|[.,]\d|\s?[%€$])"
 
 
 def _part(letters: str, last: bool) -> list[str]:
