@@ -23,6 +23,7 @@ ARG SOURCE_DATE_EPOCH=0
 WORKDIR /src
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY dlpo dlpo
+COPY dlpo_cli dlpo_cli
 COPY serving serving
 COPY export export
 COPY benchmarks/dlpo_bench benchmarks/dlpo_bench

@@ -12,7 +12,8 @@ from tests.toys import praat_tier
 ROOT = Path(__file__).resolve().parents[2]
 TO_INSTALL = (
     "Makefile", "constraints.txt", "deploy/locks", "pyproject.toml", "hatch_build.py", "README.md",
-    "LICENSE", "dlpo", "serving/dlpo_serving", "export/dlpo_export", "benchmarks/dlpo_bench",
+    "LICENSE", "dlpo", "dlpo_cli", "serving/dlpo_serving", "export/dlpo_export",
+    "benchmarks/dlpo_bench",
 )  # fmt: skip
 
 

@@ -20,10 +20,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-PACKAGES = ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench")
+PACKAGES = ("dlpo", "dlpo_cli", "dlpo_serving", "dlpo_export", "dlpo_bench")
 ROOTS = [
     Path(__file__).resolve().parents[2] / part
-    for part in ("dlpo", "serving", "export", "benchmarks")
+    for part in ("dlpo", "dlpo_cli", "serving", "export", "benchmarks")
 ]
 ANCHORED = {"match", "fullmatch"}
 USES = ANCHORED | {"compile", "search", "findall", "finditer", "split", "sub", "subn"}

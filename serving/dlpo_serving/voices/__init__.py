@@ -22,18 +22,15 @@ _EMBEDDED = PACKAGE / "voices"  # bundles, named after the first voice
 
 def known_voices() -> list[str]:
     """Names of the voices that ship with dlpo, the default voice first."""
-    return _names(_embedded())
+    return [*_embedded()]
 
 
-def _names(bundles: Sequence[tuple[Path, Manifest]]) -> list[str]:
-    return [voice for _, manifest in bundles for voice in manifest.offered_voices]
-
-
-def _embedded() -> list[tuple[Path, Manifest]]:
-    """The bundles that ship with dlpo, with their manifests."""
+def _embedded() -> dict[str, tuple[Path, Manifest]]:
+    """The voices that ship with dlpo, each with its bundle and the manifest of that."""
     paths = sorted(_EMBEDDED.glob(f"*/{MANIFEST}"), key=lambda path: path.parent.name)
     paths.sort(key=lambda path: path.parent.name != DEFAULT_VOICE)
-    return [(path.parent, Manifest.from_json(path.read_bytes())[0]) for path in paths]
+    bundles = [(path.parent, Manifest.from_json(path.read_bytes())[0]) for path in paths]
+    return {name: bundle for bundle in bundles for name in bundle[1].offered_voices}
 
 
 def find_voice(name_or_path: str | os.PathLike[str]) -> Path:
@@ -57,17 +54,19 @@ def _find(asked: str) -> tuple[Path, str]:
     """
     if asked == DEFAULT_VOICE:
         return _EMBEDDED / DEFAULT_VOICE, asked
-    bundles = _embedded()
-    name = _built_in(asked, _names(bundles))
-    for path, manifest in bundles:
-        if name in manifest.offered_voices:
-            return path, name
+    embedded = _embedded()
+    name = _built_in(asked, [*embedded])
+    if name in embedded:
+        return embedded[name][0], name
     if _is_there(Path(name)):
         return Path(name), name
-    for path, manifest in bundles:
+    for path, manifest in embedded.values():
         if manifest.mixes(name):
             return path, name
-    raise InputError(_unknown(asked))
+    about = about_voices()
+    known = (f"{voice} ({about[voice]})" if voice in about else voice for voice in embedded)
+    listed = "; ".join(known) or "none"
+    raise InputError(f"no voice {asked!r}. Built in: {listed}. The path of a bundle also works")
 
 
 def _written(name_or_path: object) -> str:
@@ -76,13 +75,6 @@ def _written(name_or_path: object) -> str:
     if isinstance(name_or_path, str | os.PathLike):
         return os.fspath(name_or_path)
     raise InputError(f"voice is {name_or_path!r:.60}; expected a name or a path")
-
-
-def _unknown(name: str) -> str:
-    about = about_voices()
-    known = (f"{voice} ({about[voice]})" if voice in about else voice for voice in known_voices())
-    listed = "; ".join(known) or "none"
-    return f"no voice {name!r}. Built in: {listed}. The path of a bundle also works"
 
 
 def built_in_name(name: str) -> str:
