@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from typer.core import TyperCommand
 
-from dlpo.config.fields import HIDDEN, Flag, default_of, parts_of, range_of, taken_apart, texts_of
+from dlpo.config.fields import default_of, flag_in, parts_of, range_of, taken_apart, texts_of
 from dlpo.config.strict import converted
 
 Place = tuple[type, str]  # a dataclass and its field
@@ -97,9 +97,7 @@ def _group(hint: Any) -> Given | None:
 
 def flag_of(cls: type, name: str) -> str:
     """How the command line writes a field."""
-    said = parts_of(cls)[name][1]
-    names = [flag for one in said if isinstance(one, Flag) for flag in one.names]
-    return names[0] if names else f"--{name.replace('_', '-')}"
+    return flag_in(parts_of(cls)[name]).name or f"--{name.replace('_', '-')}"
 
 
 def _options(
@@ -112,44 +110,44 @@ def _options(
         panel: of the help.
     """
     for field in dataclasses.fields(cls):
-        bare, said, optional = parts_of(cls)[field.name]
-        flags = [one for one in said if isinstance(one, Flag)]
-        attributes: dict[str, Any] = {"rich_help_panel": panel}
-        for flag in flags:
-            attributes |= dict(flag.attributes)
-        if dataclasses.is_dataclass(bare) and HIDDEN not in said:
-            yield from _options(typing.cast(type, bare), defaults, attributes["rich_help_panel"])
-        elif HIDDEN not in said:
-            default = default_of(field) if defaults else None
-            names = [name for flag in flags for name in flag.names]
-            if bare is bool and not default and not names:
-                names = [flag_of(cls, field.name)]
-            is_argument = any(flag.is_argument for flag in flags)
-            kind, default, choices = _of_typer(bare, default)
-            attributes |= {"metavar": f"<{choices}>"} if choices else {}
-            info: Any = (
-                typer.Argument(**attributes) if is_argument else typer.Option(*names, **attributes)
-            )
-            parameter = inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if default is MISSING else default,
-                annotation=Annotated[kind | None if optional or default is None else kind, info],
-            )  # fmt: skip
-            yield parameter, (cls, field.name)
+        parts = bare, _, optional = parts_of(cls)[field.name]
+        flag = flag_in(parts)
+        if flag.hidden:
+            continue
+        if dataclasses.is_dataclass(bare):
+            yield from _options(typing.cast(type, bare), defaults, flag.panel or panel)
+            continue
+        kind, default, choices = _of_typer(bare, default_of(field) if defaults else None)
+        makes: Any = typer.Argument if flag.argument else typer.Option
+        is_switch = bare is bool and not default and not flag.name
+        name = flag_of(cls, field.name) if is_switch else flag.name
+        info = makes(
+            *([name] if name else []), rich_help_panel=flag.panel or panel,
+            metavar=flag.metavar or choices, exists=flag.exists, file_okay=flag.file_okay,
+            dir_okay=flag.dir_okay,
+        )  # fmt: skip
+        parameter = inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if default is MISSING else default,
+            annotation=Annotated[kind | None if optional or default is None else kind, info],
+        )  # fmt: skip
+        yield parameter, (cls, field.name)
 
 
-def _of_typer(kind: Any, default: Any) -> tuple[Any, Any, str]:
+def _of_typer(kind: Any, default: Any) -> tuple[Any, Any, str | None]:
     """A type as typer knows it, the default, and choices that typer doesn't know."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal and "" in arguments:
-        return Literal[tuple(one for one in arguments if one)], default or None, ""
+        return Literal[tuple(one for one in arguments if one)], default or None, None
     if origin is None or origin is Literal:
-        return kind, default, ""
+        return kind, default, None
     if origin not in (tuple, list):  # a mapping, as NAME=VALUE
-        return list[str], None, ""
+        return list[str], None, None
     item = taken_apart(arguments[0])[0]
-    choices = "|".join(map(str, get_args(item)))
-    return list[str if choices else item], list(default or ()) or None, choices  # type: ignore[misc]
+    default = list(default or ()) or None
+    if get_origin(item) is Literal:
+        return list[str], default, f"<{'|'.join(get_args(item))}>"
+    return list[item], default, None  # type: ignore[valid-type]
 
 
 def _values(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,8 +168,8 @@ def _values(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
         raise typer.BadParameter(f"is {one.value!r}; expected {one.expected}", param_hint=flag)
     within = {
         name: bare(**_values(bare, values))  # type: ignore[operator,arg-type]
-        for name, (bare, said, _) in kinds.items()
-        if dataclasses.is_dataclass(bare) and HIDDEN not in said
+        for name, (bare, _, _) in kinds.items()
+        if dataclasses.is_dataclass(bare) and not flag_in(kinds[name]).hidden
     }
     return found | within
 
@@ -179,10 +177,8 @@ def _values(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 def _pair(text: str, cls: type, field: str) -> tuple[str, str]:
     """NAME=VALUE; or both in one, where the metavar says that a part may be left out."""
     name, separator, value = text.partition("=")
-    shown = [str(dict(one.attributes).get("metavar")) for one in parts_of(cls)[field][1]
-             if isinstance(one, Flag) and "metavar" in dict(one.attributes)]  # fmt: skip
-    if not separator and "[" not in shown[0]:
-        raise typer.BadParameter(
-            f"is {text!r}; expected {shown[0]}", param_hint=f"'{flag_of(cls, field)}'"
-        )
+    expected = flag_in(parts_of(cls)[field]).metavar or "NAME=VALUE"
+    if not separator and "[" not in expected:
+        where = f"'{flag_of(cls, field)}'"
+        raise typer.BadParameter(f"is {text!r}; expected {expected}", param_hint=where)
     return name, value if separator else name

@@ -18,19 +18,27 @@ Some = Annotated[float, Range(ge=0.1)]
 Least = Annotated[float, Range(ge=0.01)]
 ProtocolName = Literal["dlpo", "riva", "openai"]
 Loop = Literal["closed", "open"]
-OfServer = Flag(rich_help_panel="Server")
-OfLoad = Flag(rich_help_panel="Load")
-OfSingle = Flag(rich_help_panel="One stream, soak and overload")
-OfSpeech = Flag(rich_help_panel="Speech")
-OfJudges = Flag(rich_help_panel="Judges")
+OfServer = Flag(panel="Server")
+OfLoad = Flag(panel="Load")
+OfSingle = Flag(panel="One stream, soak and overload")
+OfSpeech = Flag(panel="Speech")
+OfJudges = Flag(panel="Judges")
 
 
 @dataclass(kw_only=True)
-class RtfOptions:
-    """Of the real-time factors."""
+class OneVoice:
+    """What is measured of one voice on one core."""
 
     voice: str = DEFAULT_VOICE
     """Voice name or bundle path."""
+    core: int | None = None
+    """Core to pin to; by default, the last."""
+
+
+@dataclass(kw_only=True)
+class RtfOptions(OneVoice):
+    """Of the real-time factors."""
+
     checkpoint: Path = Path("voices/spectral/tuned")
     """Checkpoint that the voice was exported from."""
     steps: int | None = None
@@ -46,8 +54,6 @@ class RtfOptions:
     extrapolated from a slice of its steps, others are skipped."""
     threads: int = 1
     """PyTorch threads; engines use one."""
-    core: int | None = None
-    """Core to pin to; by default, the last."""
     quick: bool = False
     """Short run, about a minute: 1 and 5 s."""
 
@@ -59,11 +65,9 @@ class RtfOptions:
 
 
 @dataclass(kw_only=True)
-class PeersOptions:
+class PeersOptions(OneVoice):
     """Of the comparison with other engines."""
 
-    voice: str = DEFAULT_VOICE
-    """Voice name or bundle path."""
     precision: str = "int8"
     """Denoiser precision on cpu."""
     peer: tuple[str, ...] = ()
@@ -80,24 +84,18 @@ class PeersOptions:
     """Time nothing: let each speak --texts into this folder, for `dlpo eval`."""
     texts: Existing | None = None
     """Text file, one sentence per line, for --speak."""
-    core: int | None = None
-    """Core to pin to; by default, the last."""
 
 
 @dataclass(kw_only=True)
-class ScalingOptions:
+class ScalingOptions(OneVoice):
     """Of the costs of longer texts."""
 
-    voice: str = DEFAULT_VOICE
-    """Voice name or bundle path."""
     precision: str | None = None
     """Denoiser precision on cpu; by default, the voice's own."""
     seconds: tuple[float, ...] = (5.0, 10.0, 20.0, 40.0, 60.0, 300.0)
     """Audio length of a text; repeatable."""
     rounds: Turns = 4
     """Fresh processes per length."""
-    core: int | None = None
-    """Core to pin to; by default, the last."""
 
 
 @dataclass(kw_only=True)
@@ -238,7 +236,7 @@ class EvaluationOrder:
     """System to compare the others with; by default, the first."""
     match: Annotated[bool, OfJudges] = True
     """Match clips to their recordings' level and equalize end pauses."""
-    wavs: Annotated[Path | None, Flag(rich_help_panel="Output")] = None
+    wavs: Annotated[Path | None, Flag(panel="Output")] = None
     """Directory to write the judged audio to, as SYSTEM/CLIP.wav."""
     jobs: Annotated[Count, OfJudges] = 1
     """Judge so many systems side by side, each in a process."""

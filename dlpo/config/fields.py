@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import math
 import sys
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -55,24 +56,23 @@ class Range:
         return f"{low} x {f'<= {self.le:g}' if self.lt is None else f'< {self.lt:g}'}"
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True)
 class Flag:
-    """How the command line writes a field, where it isn't --FIELD.
+    """How the command line writes a field, where it isn't --FIELD."""
 
-    Args:
-        names: its flags; none: as usual. An argument has none.
-        attributes: further ones of `typer.Option` or `typer.Argument`.
-    """
-
-    names: tuple[str, ...]
-    attributes: tuple[tuple[str, Any], ...]
-    is_argument: bool
-
-    def __init__(self, *names: str, argument: bool = False, **attributes: Any) -> None:
-        for name, value in (
-            ("names", names), ("attributes", tuple(attributes.items())), ("is_argument", argument),
-        ):  # fmt: skip
-            object.__setattr__(self, name, value)
+    name: str = ""
+    """Empty: as usual."""
+    panel: str | None = None
+    """Of the help."""
+    metavar: str | None = None
+    argument: bool = False
+    """It has no flag."""
+    exists: bool = False
+    """It is the path of something that exists: of a file or folder, unless only one may be."""
+    file_okay: bool = True
+    dir_okay: bool = True
+    hidden: bool = False
+    """It isn't on the command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ class As:
     kind: Any
 
 
-HIDDEN = Flag(hidden=True)  # not on the command line
+USUAL = asdict(Flag())
+HIDDEN = Flag(hidden=True)
 File = Annotated[Path, Flag(exists=True, dir_okay=False)]
 Existing = Annotated[Path, Flag(exists=True)]
 Folder = Annotated[Path, Flag(exists=True, file_okay=False)]
@@ -124,6 +125,16 @@ def parts_of(cls: type) -> dict[str, tuple[Any, tuple[Any, ...], bool]]:
     return {name: taken_apart(kind) for name, kind in kinds_of(cls).items()}
 
 
+def flag_in(parts: tuple[Any, tuple[Any, ...], bool]) -> Flag:
+    """What the flags beside a type say together."""
+    found = Flag()
+    for one in parts[1]:
+        if isinstance(one, Flag):
+            said = {name: value for name, value in asdict(one).items() if value != USUAL[name]}
+            found = replace(found, **said)
+    return found
+
+
 def range_of(parts: tuple[Any, tuple[Any, ...], bool]) -> Range | None:
     """The range of a number, or of each in a list."""
     kind, said, _ = parts
@@ -149,9 +160,7 @@ def texts_of(cls: type) -> dict[str, str]:
 
 
 def _texts(cls: type) -> Iterator[tuple[str, str]]:
-    module = sys.modules[cls.__module__]
-    source = module.__spec__.loader.get_source(cls.__module__)  # type: ignore[union-attr]
-    for node in ast.parse(source).body:
+    for node in ast.parse(inspect.getsource(sys.modules[cls.__module__])).body:
         if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
             for field, text in pairwise(node.body):
                 match field, text:

@@ -56,9 +56,9 @@ class TuneOptions:
     steps: Annotated[int, Range(ge=1, le=16)] | None = None
     """Reverse steps, as served. Default: the voice's own, but at least 2 when exploring the chain's
     noise."""
-    schedule: Annotated[str | None, Flag(rich_help_panel="Speech")] = None
+    schedule: Annotated[str | None, Flag(panel="Speech")] = None
     """Noise schedule for checkpoints; by default, their own."""
-    eta: Annotated[Share | None, Flag(rich_help_panel="Speech")] = None
+    eta: Annotated[Share | None, Flag(panel="Speech")] = None
     """For checkpoints: 0 = DDIM, 1 = ancestral; by default their own."""
     alpha: NotNegative | None = None
     """Weight of the reward. Default: 1, of endings 2."""
@@ -76,7 +76,7 @@ class TuneOptions:
     """Ids of texts to leave out, one a line."""
     guard: Literal["on", "off"] = "on"
     """Let KL, held-out judges or word errors stop the run."""
-    sources: Annotated[RewardSources, Flag(rich_help_panel="Judges")] = RewardSources()
+    sources: Annotated[RewardSources, Flag(panel="Judges")] = RewardSources()
     settings: Annotated[Mapping[str, Any], HIDDEN] = field(default_factory=dict)
     """Of the objective and of the run, by key."""
 

@@ -23,8 +23,8 @@ MOST_STEPS = 16  # of a fused graph, the papers' 10 among them; more are slow to
 WEIGHT_BITS = (8, 16, 32)
 Jitter = Annotated[float, Range(ge=0, le=MAX_JITTER)]
 OPSET = 20  # of ONNX; 18 to 21 are tested from end to end
-OfCheckpoint = Flag(rich_help_panel="For checkpoints")
-OfBoth = Flag(rich_help_panel="For checkpoints and bundles")
+OfCheckpoint = Flag(panel="For checkpoints")
+OfBoth = Flag(panel="For checkpoints and bundles")
 Steps = Annotated[tuple[Annotated[int, Range(ge=1, le=MOST_STEPS)], ...], OfBoth]
 Voices = Annotated[Mapping[str, str], Flag("--voice", metavar="NAME[=VOICE]"), OfCheckpoint]
 Languages = Annotated[
