@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import typer
+from dlpo.cli.commands import Given, OfFields, of_fields
 from typer.testing import CliRunner
 
-from dlpo.cli.commands import Given, OfFields, of_fields
 from dlpo.config.fields import HIDDEN, Count, Flag, Share
 
 
