@@ -65,17 +65,17 @@ def clock(match: re.Match[str]) -> list[str]:
     hour, seconds = match["hour"], match["second"]
     meridiem = meridiem_words(match["period"])
     if seconds and not meridiem and hour in (*"0123456789", "00"):
-        return _lasting(hour, match["minute"], seconds)
+        return lasting_words(hour, match["minute"], seconds)
     return _clock_words(hour, match["minute"], seconds, meridiem)
 
 
 def spent(match: re.Match[str]) -> list[str] | None:
     """1h 23m, 2m30s."""
     hours, minutes, seconds = (part or "0" for part in match.groups())
-    return _lasting(hours, minutes, seconds) if match[1] or match[3] else None
+    return lasting_words(hours, minutes, seconds) if match[1] or match[3] else None
 
 
-def _lasting(hours: str, minutes: str, seconds: str) -> list[str]:
+def lasting_words(hours: str, minutes: str, seconds: str) -> list[str]:
     """1:02:03: one hour two minutes and three seconds."""
     words: list[str] = []
     for number, unit in ((hours, "hour"), (minutes, "minute"), (seconds, "second")):
