@@ -98,6 +98,11 @@ def test_word_cut_by_the_edge_of_the_window_is_left_out() -> None:
     assert neighbors_before(text, len(text) - len("non"))[0].text == "nonflight"
 
 
+def test_ruler_is_one_sign() -> None:
+    near = neighbors_before("Menu ========", 13)
+    assert [one.text for one in near] == ["=", "Menu", "\n"]
+
+
 @pytest.mark.parametrize(
     ("text", "fits"),
     [("in 5 km", True), ("at 5 mi", True), ("in 5 mi", False), ("at 5 km", False)],
