@@ -30,6 +30,8 @@ def tables(tmp_path: Path) -> Tables:
     """Of a language with one list and one class of words."""
     (tmp_path / "lists.txt").write_text("== work days\nmonday\ntuesday\n")
     (tmp_path / "word_classes.tsv").write_text("class\twords\nDET\ta the\n")
+    (tmp_path / "habits.tsv").write_text("name\tpattern\nSEASON\tT({DIGIT})\nDIGIT\t\\d\n")
+    (tmp_path / "sides.tsv").write_text("letter\tword\nE\teast\n")
     return Tables(str(tmp_path / "module.py"))
 
 
@@ -96,6 +98,11 @@ def test_word_cut_by_the_edge_of_the_window_is_left_out() -> None:
     assert neighbors_before(text, len(text) - len("non"))[0].text == "nonflight"
 
 
+def test_ruler_is_one_sign() -> None:
+    near = neighbors_before("Menu ========", 13)
+    assert [one.text for one in near] == ["=", "Menu", "\n"]
+
+
 @pytest.mark.parametrize(
     ("text", "fits"),
     [("in 5 km", True), ("at 5 mi", True), ("in 5 mi", False), ("at 5 km", False)],
@@ -125,10 +132,13 @@ def read(row: Row, text: str) -> list[str] | None:
 @pytest.mark.parametrize(
     ("says", "text", "words"),
     [
-        ("season {1:digit} episode {2:digit}", "T2 E5", ["season", "two", "episode", "five"]),
+        ("season {1:digit} episode {episode:digit}", "T2 E5", ["season", "two", "episode", "five"]),
         ("{1} {1#hour/hours} {missing:digit}", "T1 E5", ["1", "hour"]),
-        ("{2#hour/hours}", "T1 E5", ["hours"]),
-        ("{2:technical.version}", "T1 E5", ["five"]),
+        ("{episode#hour/hours}", "T1 E5", ["hours"]),
+        ("{episode:technical.version}", "T1 E5", ["five"]),
+        ("{episode:year+plural}", "T1 E5", ["fives"]),
+        ("to{1:ordinal} to{missing:ordinal}", "T1 E5", ["to", "first"]),
+        ("{side@sides}bound {side^}", "T1 E5", ["eastbound", "E"]),
         ("{1}", "xT1 E5", None),
         ("{1}", "a T1 E5", None),
     ],
@@ -136,7 +146,15 @@ def read(row: Row, text: str) -> list[str] | None:
 def test_row_says_words_and_fields(
     says: str, text: str, words: list[str] | None, tables: Tables
 ) -> None:
-    cells = ["10", "A", r"\w", r"T({numbers.NUMBER}) E(\d)(?P<missing>!)?", "!DET", "", says]
+    cells = [
+        "10",
+        "A",
+        r"\w",
+        r"{SEASON} (?P<side>E)(?P<episode>\d)(?P<missing>!)?",
+        "!DET",
+        "",
+        says,
+    ]
     row = Row("episodes:2", [*cells, "T2 E5", "a T2 E5"], tables, "dlpo.text.en_us")
     assert read(row, text) == words
 

@@ -33,7 +33,7 @@ def test_form_is_named_with_its_row_and_rivals() -> None:
 
     assert "\texhibit" in line_of(exhibit["rows"][0])
     assert [form["words"] for form in exhibit["forms"]] == ["exhibit", "ex"]
-    assert "@fractions.fraction" in line_of(amount["forms"][0]["form"])
+    assert "@kinds.part" in line_of(amount["forms"][0]["form"])
     assert amount["text"] == "See Ex. B, 3/4 done"[amount["start"] : amount["end"]]
     assert [form["text"] for form in amount["forms"]] == ["3/4", "3"]
     assert any("@dates.short_date" in line_of(name) for name in amount["refused"])

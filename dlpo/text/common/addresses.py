@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import re
 
-HOST = r"(?:[A-Za-z0-9-]{1,63}\.){1,8}"
-_PATH = r"[/?#:][^\s<>\"]{0,500}[\w/]|/"
 _SAID = re.compile(r"(?:https?://)?([^/?#]*(?:/[^/?#]{0,30}(?![^/?#])){0,4})")
 _PARTS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
-
-
-def web(top_level: str) -> str:
-    """The pattern of web and network addresses; ``top_level``: ends of hosts, as alternatives."""
-    return (
-        r"(?<![\w@])(?:https?://[^\s<>\"]{1,500}[\w/]"
-        rf"|www\.{HOST}[A-Za-z]{{2,24}}(?:{_PATH})?|{HOST}(?:{top_level})(?![\w-])(?:{_PATH})?"
-        r"|(?:localhost(?=:)|(?:\d{1,3}\.){3}\d{1,3}(?!\.?\d))(?::\d{1,5})?(?:/[\w./-]{0,99}\w)?)"
-    )
 
 
 def files(endings: str) -> str:

@@ -33,6 +33,18 @@ def with_days_swapped(text: str, before: Sequence[str], not_after: Sequence[str]
     return _in_numbers(tuple(before), tuple(not_after)).sub(swapped, text)
 
 
+def day_and_month(match: re.Match[str], day_first: bool) -> tuple[str, int, str] | None:
+    """The day, month and year of a DATE of habits.tsv; None if there is no such day or month.
+
+    The day is first by habit, after a point, and where the other number is no month.
+    """
+    first, sign, second, year = (found for found in match.groups() if found is not None)
+    day, month = (first, second) if day_first or sign == "." else (second, first)
+    if int(month) > 12 and sign != ".":
+        day, month = month, day
+    return (day, int(month), year) if 0 < int(month) < 13 and 0 < int(day) < 32 else None
+
+
 def full_name(names: Iterable[str], written: str) -> str:
     """The one of names in lower case that an abbreviation with three letters or more begins."""
     return next(name for name in names if name.startswith(written[:3].lower()))

@@ -39,7 +39,9 @@ from dlpo.text.common.tables import Tables
 WINDOW = 90  # characters on either side
 _WORDS = 20  # on either side of a word in a sentence
 _GAP = 8  # words that ".." skips at most
-_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’-][^\W\d_]+)*|\n[ \t]*\n|\f|\S")
+_TOKEN = re.compile(  # a ruler is one sign
+    r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’-][^\W\d_]+)*|\n[ \t]*\n|\f|([^\w\s])\1{7,99}|\S"
+)
 _ENDS = frozenset(".!?;:\n\f")
 _KINDS: Mapping[str, Callable[[str], bool]] = {
     "NUM": lambda word: word[0].isdigit(),
@@ -84,7 +86,7 @@ def neighbors_before(text: str, place: int) -> list[Neighbor]:
         del found[0]
     near = []
     for match in reversed(found):
-        near.append(Neighbor(match[0], match.end() == place))
+        near.append(Neighbor(match[1] or match[0], match.end() == place))
         place = match.start()
     return near if first else [*near, _EDGE]
 
@@ -95,7 +97,7 @@ def neighbors_after(text: str, place: int) -> list[Neighbor]:
     last = min(len(text), place + WINDOW)
     near = []
     for match in _TOKEN.finditer(text, place, last):
-        near.append(Neighbor(match[0], match.start() == place))
+        near.append(Neighbor(match[1] or match[0], match.start() == place))
         place = match.end()
     if last == len(text):
         return [*near, _EDGE]

@@ -44,7 +44,7 @@ from typing import Any, cast
 
 from dlpo.text.common.forms import Form, Speak
 from dlpo.text.common.neighbors import Context
-from dlpo.text.common.tables import Tables, any_key
+from dlpo.text.common.tables import COMMON, Tables, any_key
 
 _FIELD = re.compile(
     r"([^{}]*)\{(\w+)(?::([\w.=+]+)|(\^)|@(\w+)|#([^/}]*)/([^}]*))\}([^{}]*)|\{(\w+)\}"
@@ -146,11 +146,12 @@ class Row:
 
 
 def rows_of(tables: Tables, package: str) -> list[Row]:
-    """The rows of all tables of a language, in the order in which they are tried."""
+    """The rows of a language and those of all, in the order in which they are tried."""
     found = [
-        Row(f"{tables.folder}/rows/{name}.tsv:{line}", cells, tables, package)
-        for name in tables.names("rows")
-        for line, cells in enumerate(tables.rows(f"rows/{name}"), 2)
+        Row(f"{folder.folder}/rows/{name}.tsv:{line}", cells, tables, package)
+        for folder in (COMMON, tables)
+        for name in folder.names("rows")
+        for line, cells in enumerate(folder.rows(f"rows/{name}"), 2)
     ]
     return sorted(found, key=attrgetter("priority"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dlpo.text.common.calendar import full_name
+from dlpo.text.common.calendar import day_and_month, full_name
 from dlpo.text.en_us.numbers import (
     cardinal_words,
     ordinal_words,
@@ -33,6 +33,14 @@ def date_words(month: str, day: str, year: str | None) -> list[str]:
     return [month, *ordinal_words(day), *(full_year_words(year) if year else [])]
 
 
+def date(match: re.Match[str]) -> list[str] | None:
+    """12/25/2026, 25.12.2026."""
+    if not (found := day_and_month(match, day_first=False)):
+        return None
+    day, month, year = found
+    return date_words(MONTHS[month - 1], day, year)
+
+
 def iso_date(match: re.Match[str]) -> list[str]:
     """2026-11-22T05:45:03Z."""
     words = date_words(MONTHS[int(match["iso_month"]) - 1], match["iso_day"], match["iso_year"])
@@ -54,20 +62,20 @@ def minutes_words(digits: str) -> list[str]:
 
 def clock(match: re.Match[str]) -> list[str]:
     """2:15p, 14:30:05; 1:02:03 without a part of the day lasts that long."""
-    hour, seconds = match["clock_hour"], match["clock_second"]
-    meridiem = meridiem_words(match["clock_meridiem"])
+    hour, seconds = match["hour"], match["second"]
+    meridiem = meridiem_words(match["period"])
     if seconds and not meridiem and hour in (*"0123456789", "00"):
-        return _lasting(hour, match["clock_minute"], seconds)
-    return _clock_words(hour, match["clock_minute"], seconds, meridiem)
+        return lasting_words(hour, match["minute"], seconds)
+    return _clock_words(hour, match["minute"], seconds, meridiem)
 
 
 def spent(match: re.Match[str]) -> list[str] | None:
     """1h 23m, 2m30s."""
     hours, minutes, seconds = (part or "0" for part in match.groups())
-    return _lasting(hours, minutes, seconds) if match[1] or match[3] else None
+    return lasting_words(hours, minutes, seconds) if match[1] or match[3] else None
 
 
-def _lasting(hours: str, minutes: str, seconds: str) -> list[str]:
+def lasting_words(hours: str, minutes: str, seconds: str) -> list[str]:
     """1:02:03: one hour two minutes and three seconds."""
     words: list[str] = []
     for number, unit in ((hours, "hour"), (minutes, "minute"), (seconds, "second")):

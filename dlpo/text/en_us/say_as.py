@@ -11,7 +11,7 @@ from dlpo.text.common.language import Token
 from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
-from dlpo.text.en_us.calendar import MONTHS, date_words
+from dlpo.text.en_us.calendar import MONTHS, date_words, lasting_words
 from dlpo.text.en_us.normalize import READER, word_of
 from dlpo.text.en_us.numbers import (
     digit_words,
@@ -26,13 +26,8 @@ _ORDINAL = re.compile(r"(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th)?")
 _TELEPHONE = re.compile(r"[\d\s()./+*#A-Za-z-]{1,60}")
 _TELEPHONE_PART = re.compile(r"(?i:ext\.?|x(?=\s?\d))|\d+|[A-Za-z]|[+*#]")
 _TELEPHONE_SIGNS = {"+": "plus", "*": "star", "#": "pound"}
-_CURRENCY = re.compile(
-    r"([$£€¥]|USD|GBP|EUR|JPY)?\s?(\d[\d,]{0,40}(?:\.\d{1,4})?(?:\s?[a-z]{1,8})?)"
-    r"\s?(USD|GBP|EUR|JPY)?"
-)
 _CURRENCY_SIGNS = {"USD": "$", "GBP": "£", "EUR": "€", "JPY": "¥"}
-_FRACTION = re.compile(r"(?:(\d{1,9})(?:\s?\+\s?|\s))?(\d{1,3})\s?/\s?(\d{1,3})")
-_UNIT = re.compile(r"-?\d[\d,.]{0,40}\s?[A-Za-zµ°/%]{1,8}")
+_CODE = re.compile("|".join(_CURRENCY_SIGNS))
 _UNIT_NAME = any_key({name for names in table("units").values() for name in names})
 _NAMED_UNIT = re.compile(rf"(-?\d[\d,]{{0,20}}(?:\.\d{{1,20}})?)\s?((?i:{_UNIT_NAME}))")
 _SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
@@ -92,11 +87,8 @@ class AmericanSayAs(SayAs):
         return [name, *said] if name else said
 
     def lasting(self, minutes: str, seconds: str, hours: str = "") -> list[str]:
-        words: list[str] = []
-        for number, unit in ((hours, "hour"), (minutes, "minute"), (seconds, "second")):
-            if number:
-                words += [*number_words(str(int(number))), unit + ("s" if int(number) != 1 else "")]
-        return words
+        said = lasting_words(hours or "0", minutes or "0", seconds or "0")
+        return [word for word in said if word != "and"]
 
     def telephone(self, content: str) -> list[str]:
         if not _TELEPHONE.fullmatch(content) or not re.search(r"\d", content):
@@ -115,17 +107,7 @@ class AmericanSayAs(SayAs):
         return [*words[:-1], words[-1].rstrip(",")]
 
     def currency(self, content: str) -> list[str]:
-        match = _CURRENCY.fullmatch(content)
-        code = match and (match[1] or match[3])
-        if match is None or not code:
-            return []
-        return self.as_written(_CURRENCY_SIGNS.get(code, code) + match[2])
-
-    def fraction(self, content: str) -> list[str]:
-        match = _FRACTION.fullmatch(content)
-        if match is None:
-            return []
-        return self.as_written(f"{match[1] or ''} {match[2]}/{match[3]}".strip())
+        return super().currency(_CODE.sub(lambda code: _CURRENCY_SIGNS[code[0]], content))
 
     def address(self, content: str) -> list[str]:
         content = re.sub(r"(?<=\d)(?=[NSEW]\b)", " ", content)
@@ -135,4 +117,4 @@ class AmericanSayAs(SayAs):
     def unit(self, content: str) -> list[str]:
         if named := _NAMED_UNIT.fullmatch(content):
             return [*number_words(named[1]), *named[2].lower().split()]
-        return self.as_written(content) if _UNIT.fullmatch(content) else []
+        return super().unit(content)

@@ -24,9 +24,6 @@ _SPELLED_ENDINGS = word_list("spelled endings")
 _NO_WORDS = re.compile(r"[A-Za-z]+|\d+|[./]\w+")  # terms that other forms look up
 WRITTEN_TERMS = any_key(key for key in TERMS if not _NO_WORDS.fullmatch(key))
 ENDINGS = any_key(key[1:] for key in TERMS if re.fullmatch(r"\.\w+", key))
-WEB = addresses.web(
-    "com|org|net|edu|gov|mil|int|info|io|ai|dev|app|co|uk|us|eu|de|fr|ca|tv|me|biz|museum"
-)
 _NO_ONSET = late(  # of nyc, mta and nba
     r"(?i)(?![bcfgkps]l|[bcdfgkptw]r|[sct]h|s[ckmnpqtw]|[dtk]w|ph|wh|kn|gn)[^aeiou]{2}"
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.calendar import full_name
+from dlpo.text.common.calendar import day_and_month, full_name
 from dlpo.text.common.forms import text_before, with_pause
 from dlpo.text.common.patterns import late
 from dlpo.text.common.roman import roman_value
@@ -60,7 +60,13 @@ def date_words(day: str, month: int, year: str | None) -> list[str]:
     return words + (["de", *year_words(year)] if year else [])
 
 
-def iso(match: re.Match[str]) -> list[str]:
+def date(match: re.Match[str]) -> list[str] | None:
+    """5/6/2024; 5/26/2024 can't be else."""
+    found = day_and_month(match, day_first=True)
+    return date_words(*found) if found else None
+
+
+def iso_date(match: re.Match[str]) -> list[str]:
     words = date_words(match["iso_day"], int(match["iso_month"]), match["iso_year"])
     if not match["iso_hour"]:
         return words

@@ -62,7 +62,7 @@ READER = FormReader(
     r"|(?<![\w.])\.(?=[a-z\d]{2,12}\b)|[\"'](?<=\d.)|\s(?=[-–])|:(?<=\d:)(?=\d)",
     forms_of(
         rows_of(TABLES, "dlpo.text.es"),
-        {1260: abbreviations.IN_CONTEXT.form, 1350: abbreviations.ABBREVIATIONS.form},
+        {2460: abbreviations.IN_CONTEXT.form, 2550: abbreviations.ABBREVIATIONS.form},
     ),
 )
 

@@ -6,7 +6,6 @@ import re
 
 from dlpo.text.common.forms import digits_in_groups, text_before
 from dlpo.text.common.patterns import late, while_reading
-from dlpo.text.common.scores import Sets
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.abbreviations import letter_words
 from dlpo.text.es.nouns import NOUNS
@@ -22,9 +21,6 @@ from dlpo.text.es.tables import TABLES, table
 
 _UNITS = table("units")  # unit -> its name, singular and plural, and gender
 _PER_TIME = TABLES.words("rates")  # as written -> in words
-_SETS = Sets(TABLES, "y", cardinal_words)
-SETS_PATTERN = _SETS.pattern
-sets = _SETS.words
 UNIT = any_key(_UNITS.keys() - {'"', "'", "in"})
 PER_TIME = any_key(_PER_TIME)
 _BIG_AFTER = late(TABLES.pattern("{BIG}"))

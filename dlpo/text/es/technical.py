@@ -28,7 +28,6 @@ _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that beg
 _HANDLE_PART = re.compile(  # UNAM oficial, LIGA MX, McDonalds
     rf"[A-Z]{{2,}}(?=(?:{any_of('handle ends')})(?![a-z]))|Mc[A-Z][a-z]+|{CAPITAL_PARTS.pattern}"
 )
-WEB = addresses.web(any_of("top level"))
 FILES = addresses.files(any_of("file endings"))
 
 
@@ -63,15 +62,15 @@ def web_words(written: str) -> list[str]:
     return address_words(addresses.said_part(written))
 
 
-def mail(match: re.Match[str]) -> list[str]:
+def mail_words(written: str) -> list[str]:
     """A mail address or a handle; jgarcia@ and @jgarcia are J. García."""
-    written = match[0].lower()
-    start = written.startswith("@")
-    found = _INITIAL_AND_NAME.match(written, start)
+    lower = written.lower()
+    start = lower.startswith("@")
+    found = _INITIAL_AND_NAME.match(lower, start)
     if found and not is_listed(found[0]) and sayable(found[2]):
-        rest = address_words(written[found.start(2) :])
-        return [*address_words(written[:start]), *letter_words(found[1]), *rest]
-    return address_words(match[0])
+        rest = address_words(lower[found.start(2) :])
+        return [*address_words(lower[:start]), *letter_words(found[1]), *rest]
+    return address_words(written)
 
 
 def handle(match: re.Match[str]) -> list[str]:
@@ -80,7 +79,7 @@ def handle(match: re.Match[str]) -> list[str]:
     parts = _HANDLE_PART.findall(name)
     is_acronym = name.isupper() and len(name) <= LONGEST_ACRONYM
     if not name.isalnum() or name.lower() in EXCEPTIONS or not (parts[1:] or is_acronym):
-        return mail(match)
+        return mail_words(match[0])
     return ["arroba", *(word for part in parts for word in _hashtag_part(part))]
 
 

@@ -22,6 +22,7 @@ _LASTS = re.compile(
 )
 DATE_FORMATS = ("mdy", "dmy", "ymd", "ydm", "md", "dm", "my", "ym", "d", "m", "y")
 _DATE_FIELDS = {"d": r"0?[1-9]|[12]\d|3[01]", "m": r"0?[1-9]|1[0-2]", "y": r"\d{4}|\d\d"}
+_ONLY_NUMBER = re.compile(r"[\d\s.,-]*")
 _DURATION = re.compile(r"(?:(\d{1,4})')?(?:(\d{1,4})(?:\"|''))?")
 
 
@@ -152,13 +153,14 @@ class SayAs:
         return self.as_written(content)
 
     def currency(self, content: str) -> list[str]:
-        return self.as_written(content)
+        return [] if _ONLY_NUMBER.fullmatch(content) else self.as_written(content)
 
     def fraction(self, content: str) -> list[str]:
-        return self.as_written(content)
+        with_blanks = re.sub(r"\s?\+\s?", " ", content)
+        return self.as_written(with_blanks) if "/" in content else []
 
     def unit(self, content: str) -> list[str]:
-        return self.as_written(content)
+        return self.currency(content)
 
     def duration(self, content: str) -> list[str]:
         parts = _LASTS.fullmatch(content)
