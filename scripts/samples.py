@@ -131,10 +131,10 @@ def page(samples: Sequence[Sample]) -> str:
     """Markdown: a list of links per sentence, which the site turns into players."""
     parts = [
         "# Audio samples",
-        "Hear every voice here, and two of them after the stage `joint`, before 6,000 more updates"
-        " and tuning: judges score those lower, and their questions end like statements. Made by"
-        " `python scripts/samples.py make`: sentences that assistants say, and one of LJSpeech's"
-        " test split, which no voice was trained on. All clips have the same loudness (-22 LUFS).",
+        "Every voice, and two of them before the last updates and tuning: judges score those lower,"
+        " and their questions end like statements. Sentences that assistants say, and one of"
+        " LJSpeech's test split, which no voice was trained on, at one loudness (-22 LUFS). Made by"
+        " `python scripts/samples.py make`.",
         "\n".join(f"- {one}" for one in dict.fromkeys(map(_described, samples))),
     ]
     for clip_id, words in (ENGLISH | SPANISH).items():
