@@ -145,7 +145,8 @@ def rates(updates: int) -> Iterator[float]:
 
 def _save(path: Path, start: Checkpoint, model: Any, updates: int, alpha: float) -> None:
     chain = start.provenance.chain
-    done = Tuned("awm", f"log_spectra={alpha:g}", *chain, updates, start.sha256)
+    method = "awm" if alpha else "control"
+    done = Tuned(method, f"log_spectra={alpha:g}", *chain, updates, start.sha256)
     provenance = start.provenance.after(done)
     save_checkpoint(path, model.state_dict(), start.config, provenance, torch.float16)
 
