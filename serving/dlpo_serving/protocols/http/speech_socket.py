@@ -195,7 +195,7 @@ class SpeechSockets(SpeechAnswers):
         )
         await socket.prepare(request)
         reply = SocketReply(
-            socket, Inbox(socket), dialect, request[FIELD_NAMES], self.limits.stall_s
+            socket, Inbox(socket, self.turns), dialect, request[FIELD_NAMES], self.limits.stall_s
         )
         request[BEGUN] = reply
         self.opened.add(reply)
