@@ -88,7 +88,7 @@ class TextPieces(AsyncIterator[str | Flush | SpeechRequest]):
         try:
             self._take(piece)
         except (OverloadError, RequestError) as error:
-            self._refusal = error
+            self._refusal = error.with_traceback(None)  # which holds the piece
             piece = None
         self._queue.put_nowait(piece)
         self._ended = piece is None

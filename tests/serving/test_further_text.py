@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -37,6 +38,17 @@ async def test_what_is_too_much_is_not_kept(put: list[Any], message: str) -> Non
     with pytest.raises(RequestError, match=message):
         _ = [piece async for piece in pieces]
     assert memory.held_bytes == 0
+
+
+def test_a_refused_piece_is_not_held() -> None:
+    class Piece(str):  # to which there are weak references
+        pass
+
+    pieces, large = TextPieces(10, TextMemory()), Piece("a" * 1_000)
+    held = weakref.ref(large)
+    assert not pieces.put(large)
+    del large
+    assert held() is None
 
 
 async def test_a_full_server_refuses_more_text() -> None:

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 
 from dlpo.audio import to_pcm16
+from dlpo.bundle import Manifest
 from dlpo_serving.operations.keys import new_key
 from dlpo_serving.protocols.apis import APIS
 from dlpo_serving.request import SpeechRequest
@@ -102,6 +103,19 @@ async def test_a_wrong_voice_is_named_with_the_right_ones(way: str, shared: Runn
     error = (await WAYS[way].speak(shared, "Hi.", voice="nobody")).error
     assert "nobody" in error
     assert "this server has fake" in error
+
+
+@each_way
+async def test_a_long_voice_name_is_refused_before_it_is_read(
+    way: str, shared: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths, mixes = [0], Manifest.mixes
+    monkeypatch.setattr(
+        Manifest, "mixes", lambda self, voice: lengths.append(len(voice)) or mixes(self, voice)
+    )
+    error = (await WAYS[way].speak(shared, "Hi.", voice="a+" * 2_000)).error
+    assert "4000 characters; expected 500 at most" in error
+    assert max(lengths) <= 500
 
 
 @each_way

@@ -11,7 +11,7 @@ import pytest
 
 from dlpo_bench.load.hostile_clients import FLOODS, flood
 from dlpo_serving import service
-from dlpo_serving.protocols.http import socket_inbox, speech_socket
+from dlpo_serving.protocols.http import requests, socket_inbox, speech_socket
 from dlpo_serving.protocols.openai_realtime import server as realtime
 from tests.serving.conftest import Clock
 
@@ -25,13 +25,13 @@ class Turns:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.read = self.most = 0
         self.turns = 0
-        json_object = socket_inbox.json_object
+        json_object = requests.json_object
 
         def counted(content: bytes, what: str) -> Any:
             self.read += 1
             return json_object(content, what)
 
-        monkeypatch.setattr(socket_inbox, "json_object", counted)
+        monkeypatch.setattr(requests, "json_object", counted)
 
     async def watch(self) -> None:
         while True:
@@ -93,6 +93,21 @@ def test_keep_alives_of_an_utterance_count_as_pieces(
     with attacked(http_port=0) as server:
         last = asyncio.run(flood(server.http_url, path, [first], '{"context_id": "a"}', 60))
     assert "more than 50 pieces" in last
+
+
+def test_large_bodies_leave_turns_to_others() -> None:
+    content = b'{"x": [' + b"[]," * 20_000 + b"[]]}"
+
+    async def run() -> int:
+        parsing = requests.ParsingTurns()
+        bodies = asyncio.gather(*(parsing.parsed(content) for _ in range(50)))
+        turns = 0
+        while not bodies.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return turns
+
+    assert asyncio.run(run()) >= 50
 
 
 def test_a_pace_lets_a_burst_through_and_then_so_many_a_second(clock: Clock) -> None:

@@ -28,7 +28,7 @@ from dlpo_serving.protocols.http.pages import page_routes
 from dlpo_serving.protocols.http.probes import probe_answers, probe_routes
 from dlpo_serving.protocols.http.reference import reference_routes
 from dlpo_serving.protocols.http.replies import BEGUN, Begun
-from dlpo_serving.protocols.http.requests import HttpLimits
+from dlpo_serving.protocols.http.requests import HttpLimits, ParsingTurns
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
 from dlpo_serving.protocols.http.statuses import FIELD_NAMES, OPENAI, reply_to
 from dlpo_serving.service import SynthesisService
@@ -75,7 +75,7 @@ def build_app(
         limits: what a client may consume.
     """
     limits, scope = limits or HttpLimits(), scope or CallScope(metrics)
-    sockets = SpeechSockets(service, limits, scope)
+    sockets = SpeechSockets(service, limits, ParsingTurns(), scope)
     offered = (*HTTP_APIS, catalog(HTTP_APIS))
     apis = definitions(offered, sockets)
     guarded = tuple(sorted({f"/{route.path.split('/')[1]}/" for route in apis}))

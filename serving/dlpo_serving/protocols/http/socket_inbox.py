@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 
 from dlpo_serving.errors import ShuttingDownError, StalledError
 from dlpo_serving.protocols.http.dialects import Message
-from dlpo_serving.protocols.http.speech_body import json_object
+from dlpo_serving.protocols.http.requests import ParsingTurns
 from dlpo_serving.protocols.http.statuses import BodyError
 
 BURST, PER_S = 2_000, 500.0  # messages of a connection that are read without a pause; per second
@@ -39,8 +39,9 @@ class Pace:
 class Inbox:
     """The messages of a client. Everybody else's work has a turn before each of them."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, turns: ParsingTurns) -> None:
         self._socket = socket
+        self._turns = turns
         self.unread: Message | None = None
         """a message that was put back"""
         self._pace = Pace(BURST, PER_S, asyncio.get_running_loop().time)
@@ -94,7 +95,8 @@ class Inbox:
                     raise StalledError(what) from error
         match message.type:
             case WSMsgType.TEXT:
-                return json_object(message.data.encode("utf-8", "surrogatepass"), "message")
+                content = message.data.encode("utf-8", "surrogatepass")
+                return await self._turns.parsed(content, "message")
             case WSMsgType.BINARY:
                 raise BodyError("a message is binary; expected a JSON object as text", 400)
         raise ConnectionResetError

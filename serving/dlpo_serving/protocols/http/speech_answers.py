@@ -18,8 +18,13 @@ from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import DeadlineError, RequestError
 from dlpo_serving.protocols.http.replies import OpenDelivery, send_audio
-from dlpo_serving.protocols.http.requests import HttpLimits, read_body, read_call
-from dlpo_serving.protocols.http.speech_body import ENCODINGS, SpeechBody, json_object
+from dlpo_serving.protocols.http.requests import (
+    HttpLimits,
+    ParsingTurns,
+    read_body,
+    read_call,
+)
+from dlpo_serving.protocols.http.speech_body import ENCODINGS, SpeechBody
 from dlpo_serving.service import SynthesisService
 
 # Characters of a text that is sent whole, so that its header has the length. WAV of more than 12 s
@@ -33,6 +38,7 @@ class SpeechAnswers:
 
     service: SynthesisService
     limits: HttpLimits
+    turns: ParsingTurns
 
     async def body_of(self, request: web.Request, most_bytes: int | None = None) -> dict[str, Any]:
         """The JSON object that a request has as its body, of `most_bytes` if others are too few.
@@ -42,7 +48,7 @@ class SpeechAnswers:
         """
         if most_bytes:
             request = request.clone(client_max_size=most_bytes)
-        return json_object(await read_body(request, self.limits))
+        return await self.turns.parsed(await read_body(request, self.limits))
 
     async def answer(
         self, request: web.Request, body: SpeechBody, open: OpenDelivery, whole: bool = False

@@ -42,6 +42,7 @@ ENCODINGS = {
 ALIASES = {"ogg": "opus", "ogg_opus": "opus", "mpeg": "mp3", "wave": "wav", "pcm16": "pcm",
            "pcm_s16le": "pcm", "ulaw": "mulaw", "mu-law": "mulaw", "pcmu": "mulaw",
            "a-law": "alaw", "pcma": "alaw"}  # other names of formats  # fmt: skip
+MOST_FIELDS = 500
 NAMED = 4  # names listed in a message; the rest are counted
 _SHORT = reprlib.Repr()  # for callers' values, which may be large
 _SHORT.maxlevel, _SHORT.maxstring = 1, 60
@@ -128,6 +129,8 @@ def json_object(content: bytes, what: str = "body") -> dict[str, Any]:
         raise BodyError(f"the {what} is not JSON in UTF-8: {reason}", 400) from error
     if not isinstance(value, dict):
         raise BodyError(f"the {what} is a {type(value).__name__}; expected a JSON object", 400)
+    if len(value) > MOST_FIELDS:  # before any is looked at
+        raise BodyError(f"the {what} has {len(value)} fields; expected {MOST_FIELDS} at most", 400)
     return value
 
 

@@ -50,7 +50,7 @@ HEARTBEAT_S = 20.0  # between pings; a client is dropped if one goes unanswered 
 IDLE_S = 300.0  # of silence in both directions, for connections with several utterances
 DEFAULT_CONTEXT = "default"  # for messages that name none
 MAX_CONTEXT_ID = 100  # characters; the rest is cut off
-MAX_CONTEXTS = 5  # open concurrently on one connection, as at ElevenLabs
+MAX_CONTEXTS = 5  # open concurrently on one connection
 MAX_ERRORS = 50  # replies to invalid messages on one connection, which then ends
 MAX_KEEP_ALIVES = 10_000  # messages in a row that say nothing
 
@@ -195,7 +195,7 @@ class SpeechSockets(SpeechAnswers):
         )
         await socket.prepare(request)
         reply = SocketReply(
-            socket, Inbox(socket), dialect, request[FIELD_NAMES], self.limits.stall_s
+            socket, Inbox(socket, self.turns), dialect, request[FIELD_NAMES], self.limits.stall_s
         )
         request[BEGUN] = reply
         self.opened.add(reply)

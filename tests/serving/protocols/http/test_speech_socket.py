@@ -191,14 +191,6 @@ def test_a_wrong_message_is_named_and_ends_the_connection(
     assert message in last["error"]["message"]
 
 
-async def test_a_client_that_leaves_gives_its_place_back(server: RunningServer) -> None:
-    async with connected(server, OWN) as socket:
-        await send(socket, BEGIN)
-        await socket.receive_json()
-        assert server.service.calls == 1
-    server.call(asyncio.wait_for(server.service._idle.wait(), WAIT_S))
-
-
 def test_origins_are_checked(
     open_http_server: Callable[..., RunningServer],
 ) -> None:
