@@ -17,7 +17,6 @@ from rich.table import Table
 from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle, write_bundle
 from dlpo.cli.commands import Given, OfFields, of_fields
 from dlpo.cli.options import Dictionary
-from dlpo.config.models import SpectralConfig
 from dlpo.errors import BundleError, DlpoError, InputError, needs
 from dlpo.repository import checkpoint_at
 from dlpo.text.common.dictionary_file import read_dictionary
@@ -107,6 +106,7 @@ def _exported(source: Path, out: Path, loudness: float | None, given: dict[str, 
     """
     with needs("export"):
         from dlpo.checkpoint import load_checkpoint
+        from dlpo.config.models import SpectralConfig
         from dlpo_export.options import usual_precisions
         from dlpo_export.pipeline import export_bundle
 
