@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from dlpo.bundle import MANIFEST, Bundle, Manifest, copy_bundle, write_bundle
-from dlpo.config.models import SpectralConfig
 from dlpo.errors import BundleError, DlpoError, InputError, needs
 from dlpo.repository import NAMED, checkpoint_at
 from dlpo.text.common.dictionary_file import read_dictionary
@@ -113,6 +112,7 @@ def _exported(source: Path, out: Path, loudness: float | None, given: dict[str, 
     """
     with needs("export"):
         from dlpo.checkpoint import load_checkpoint
+        from dlpo.config.models import SpectralConfig
         from dlpo_export.options import usual_precisions
         from dlpo_export.pipeline import export_bundle
 

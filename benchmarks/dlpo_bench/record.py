@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import psutil
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from dlpo.commit import git
-from dlpo.errors import DataError, InputError, writing
+from dlpo.config.strict import from_dict, like
+from dlpo.errors import ConfigError, DataError, InputError, writing
 from dlpo.operating_system import usable_cores
 
 FREE_BYTES = (
@@ -36,15 +36,13 @@ CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_b
 class Record:
     """One benchmark run."""
 
-    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
-
     format: Literal[1]
     """Version of this layout."""
-    kind: Annotated[str, Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")]
+    kind: Annotated[str, like("[a-z0-9]+(-[a-z0-9]+)*")]
     """What was measured, e.g. "quality", "latency"; also the first part of the file's name."""
-    command: Annotated[str, Field(min_length=1)]
+    command: Annotated[str, like("(?s).+")]
     """The command that reproduces it."""
-    utc: Annotated[str, Field(min_length=1)]
+    utc: Annotated[str, like(".+")]
     """When it ended, ISO 8601."""
     machine: dict[str, Any]
     """CPU model, usable cores, which of `CPU_FLAGS` it has, memory in MB, system."""
@@ -52,15 +50,12 @@ class Record:
     """Python and the installed libraries -> version."""
     commit: dict[str, Any] | None
     """{"hash", "dirty"} of the checkout; null outside of one."""
-    bundle_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+    bundle_sha256: Annotated[str, like("[0-9a-f]{64}")] | None
     """Of the bundle's manifest, which in turn hashes every file; null without a bundle."""
     figures: dict[str, Any]
     """The results that tables quote."""
     samples: dict[str, Any]
     """The raw measurements that the figures were computed from."""
-
-
-RECORD = TypeAdapter(Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +88,9 @@ def write_record(kind: str, measured: Measured, command: str, out_dir: Path = RE
     )  # fmt: skip
     try:
         text = json.dumps(asdict(record), indent=1, allow_nan=False)
-        RECORD.validate_json(text)
-    except ValidationError as error:
-        raise InputError(f"can't record {kind}: {problems(error)}") from error
+        from_dict(Record, json.loads(text))
+    except ConfigError as error:
+        raise InputError(f"can't record {kind}: {error}") from error
     except (TypeError, ValueError) as error:
         raise InputError(
             f"can't record {kind}: {error}; figures and samples must be finite numbers, texts,"
@@ -142,21 +137,11 @@ def read_record(path: Path) -> Record:
         DataError: missing, not JSON, in a newer format, or not in the layout of `Record`.
     """
     try:
-        return RECORD.validate_json(path.read_bytes())
+        return from_dict(Record, json.loads(path.read_bytes()))
     except OSError as error:
         raise DataError(f"{path}: can't be read as a record ({error})") from error
-    except ValidationError as error:
-        raise DataError(f"{path}: {problems(error)}; write it again with this version") from error
-
-
-def problems(error: ValidationError) -> str:
-    """Why the content is not a valid record, field by field."""
-    found = []
-    for one in error.errors(include_url=False):
-        got = one["input"]
-        seen = f", got {got!r:.40}" if isinstance(got, str | int | float | None) else ""
-        found.append(": ".join([*map(str, one["loc"]), one["msg"] + seen]))
-    return "; ".join(found)
+    except (ConfigError, ValueError) as error:
+        raise DataError(f"{path}: {error}; write it again with this version") from error
 
 
 def machine() -> dict[str, Any]:

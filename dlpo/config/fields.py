@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import inspect
 import math
+import re
 import sys
 import types
 import typing
@@ -160,9 +161,12 @@ def texts_of(cls: type) -> dict[str, str]:
 
 
 def _texts(cls: type) -> Iterator[tuple[str, str]]:
-    for node in ast.parse(inspect.getsource(sys.modules[cls.__module__])).body:
-        if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
-            for field, text in pairwise(node.body):
+    source = inspect.getsource(sys.modules[cls.__module__])
+    begin = re.search(rf"^class {cls.__name__}\b", source, re.MULTILINE)
+    if begin is not None:  # only the class is parsed, as that takes milliseconds
+        own = re.match(r"class .*\n(?:[ \t)].*\n|\n)*", source[begin.start() :])
+        for node in ast.parse(own[0] if own else "").body:
+            for field, text in pairwise(getattr(node, "body", [])):
                 match field, text:
                     case (
                         ast.AnnAssign(target=ast.Name(id=name)),

@@ -11,6 +11,7 @@ import collections.abc
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,6 +26,7 @@ from dlpo.errors import ConfigError, InputError
 T = TypeVar("T")
 WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text",
          Path: "a path", dict: "an object of keys and values"}  # fmt: skip
+SHOWN = 200  # characters of a value in a message
 UNIONS = (Union, types.UnionType)
 SWITCHES = {"true": True, "yes": True, "on": True, "1": True,
             "false": False, "no": False, "off": False, "0": False}  # fmt: skip
@@ -42,7 +44,12 @@ class After:
     """Beside a type: what is expected of a value that has it."""
 
     expected: str
-    holds: Callable[[Any], bool]
+    holds: Callable[[Any], object]
+
+
+def like(pattern: str) -> After:
+    """Beside `str`: it matches a regular expression as a whole."""
+    return After(f"text like {pattern}", re.compile(pattern).fullmatch)
 
 
 class WrongValueError(ConfigError, InputError):
@@ -61,7 +68,8 @@ class WrongValueError(ConfigError, InputError):
         self._problem = problem
 
     def __str__(self) -> str:  # late, as a caller's value may be large
-        return f"{self.where} {self._problem or f'is {self.value!r}; expected {self.expected}'}"
+        problem = self._problem or f"is {self.value!r:.{SHOWN}}; expected {self.expected}"
+        return f"{self.where} {problem}"
 
 
 def from_dict(cls: type[T], values: object, unknown: list[str] | None = None) -> T:

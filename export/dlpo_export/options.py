@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 from dlpo.bundle import Precision
 from dlpo.bundle.manifest import MAX_JITTER
 from dlpo.config.fields import HIDDEN, Flag, Range, Share
-from dlpo.config.models import WaveGrad2Config
 from dlpo.config.strict import After, check
 from dlpo.errors import InputError
 from dlpo.noise_schedule import named_schedule
@@ -39,6 +38,8 @@ def usual_precisions(config: ModelConfig) -> tuple[Precision, ...]:
     Only fp32 for WaveGrad 2: to find out where 8 bits are inaudible, every layer is measured in
     each step of each chain, which takes hours for `base`.
     """
+    from dlpo.config.models import WaveGrad2Config
+
     return ("fp32",) if isinstance(config, WaveGrad2Config) else ("fp32", "int8")
 
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import typer
-from dlpo.cli.commands import Given, OfFields, of_fields
 from typer.testing import CliRunner
 
 from dlpo.config.fields import HIDDEN, Count, Flag, Share
+from dlpo_cli.commands import Given, OfFields, of_fields
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,11 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import from_json
-
-from dlpo.errors import DataError, InputError, reading
-from dlpo_bench.record import problems
+from dlpo.config.fields import As, Range
+from dlpo.config.strict import After, from_dict, like
+from dlpo.errors import ConfigError, DataError, InputError, reading
 
 KEY = "key.json"
 PAGE = "page"
@@ -25,11 +23,16 @@ Kind = Literal["pair", "identical", "degraded"]
 DEGRADED = "degraded"  # the deliberately degraded sound of a catch trial
 SYSTEMS = ("a", "b")
 Choice = Literal["first", "second", "same"]
-Plays = Annotated[int, Field(ge=0, le=100_000)]
-UTC = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$"
+Sound = Annotated[str, As(Literal["a", "b", "degraded"])]
+Systems = Annotated[dict[str, str], After("a and b", lambda two: two.keys() == {*SYSTEMS})]
+Name = Annotated[
+    str,
+    After("at most 80 printable characters", lambda name: name[80:] == "" and name.isprintable()),
+]
+Plays = Annotated[int, Range(ge=0, le=100_000)]
+UTC = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|\+00:00)"
 LINK = re.compile(rb"#answers=([A-Za-z0-9_-]+)")  # base64 of deflated lines, made by answers.js
 MAX_LINK_BYTES = 1_000_000  # of its lines
-STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 class OtherTestError(InputError):
@@ -40,8 +43,6 @@ class OtherTestError(InputError):
 class PairTrial:
     """Two sounds and one question."""
 
-    __pydantic_config__: ClassVar = STRICT
-
     trial_id: str
     """16 random hexadecimal digits."""
     kind: Kind
@@ -51,10 +52,7 @@ class PairTrial:
     """Id of the sentence."""
     text: str
     """Its text; empty if unknown."""
-    sounds: Annotated[
-        dict[str, Annotated[str, Field(pattern="^(a|b|degraded)$")]],
-        Field(min_length=2, max_length=2),
-    ]
+    sounds: Annotated[dict[str, Sound], After("two sounds", lambda two: len(two) == 2)]
     """Two entries: wav name without its suffix, 16 random hexadecimal digits -> "a", "b" or
     "degraded"."""
 
@@ -63,19 +61,17 @@ class PairTrial:
 class AnswerKey:
     """The secret part of a test, kept from the page."""
 
-    __pydantic_config__: ClassVar = STRICT
-
     format: Literal[1]
     """Version of this layout."""
     test_id: str
     """16 hexadecimal digits, repeated in every answer."""
     seed: int
     """Seed of every random draw."""
-    systems: Annotated[dict[Annotated[str, Field(pattern="^[ab]$")], str], Field(min_length=2)]
+    systems: Systems
     """"a" and "b" -> system name."""
     loudness_lufs: float
     """Loudness that every sound was brought to."""
-    trials: Annotated[tuple[PairTrial, ...], Field(min_length=1)]
+    trials: Annotated[tuple[PairTrial, ...], After("trials", len)]
     """In the page's order, which each session shuffles."""
 
 
@@ -87,28 +83,26 @@ def read_key(folder: Path) -> AnswerKey:
     """
     path = folder / KEY
     try:
-        return TypeAdapter(AnswerKey).validate_json(path.read_bytes())
+        return from_dict(AnswerKey, json.loads(path.read_bytes()))
     except OSError as error:
         raise DataError(
             f"{path}: can't be read ({error}); expected the folder of a test by 'dlpo listen A B'"
         ) from error
-    except ValidationError as error:
-        newer = any(one["loc"] == ("format",) for one in error.errors())
+    except (ConfigError, ValueError) as error:
+        newer = getattr(error, "where", "").endswith(".format")
         advice = "read it with the dlpo that made it" if newer else "make the test again"
-        raise DataError(f"{path} is no key ({problems(error)}); {advice}") from error
+        raise DataError(f"{path} is no key ({error}); {advice}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class RaterAnswer:
     """A rater's answer to one trial, sent as a line of JSON with these keys."""
 
-    __pydantic_config__: ClassVar = STRICT
-
     test: str
     """Id of the test."""
-    session: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    session: Annotated[str, like("[0-9a-f]{32}")]
     """The session, 32 hexadecimal digits."""
-    rater: Annotated[str, Field(max_length=80)]
+    rater: Name
     """A printable name chosen by the rater, or empty."""
     trial: str
     """Id of the trial."""
@@ -116,13 +110,13 @@ class RaterAnswer:
     """Name of the sound presented as A."""
     choice: Choice
     """A, B or no difference."""
-    revision: Annotated[int, Field(ge=1, le=1_000)]
+    revision: Annotated[int, Range(ge=1, le=1_000)]
     """From 1; a rater may go back and change an answer, and the highest revision counts."""
     plays_first: Plays
     """How often A was played."""
     plays_second: Plays
     """How often B was played."""
-    utc: Annotated[str, Field(pattern=UTC, max_length=40)]
+    utc: Annotated[str, like(UTC)]
     """When, by the rater's clock, ISO 8601."""
 
     @property
@@ -142,28 +136,23 @@ class RaterAnswer:
         return json.dumps(asdict(self), ensure_ascii=False) + "\n"
 
 
-ANSWER = TypeAdapter(RaterAnswer)
-
-
 def parse_answer(line: bytes, key: AnswerKey) -> RaterAnswer:
     """Parse an answer from untrusted JSON; raises InputError if it isn't one to this test."""
     try:
-        row = from_json(line)
-    except ValueError as error:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not an answer in JSON ({error})") from error
     if isinstance(row, dict) and row.get("test", key.test_id) != key.test_id:
         raise OtherTestError(f"an answer to the test {row['test']!r:.40}; this is {key.test_id}")
     try:
-        answer = ANSWER.validate_json(line)
-    except ValidationError as error:
-        raise InputError(f"not an answer ({problems(error)})") from error
+        answer = from_dict(RaterAnswer, row)
+    except ConfigError as error:
+        raise InputError(f"not an answer ({error})") from error
     trial = next((one for one in key.trials if one.trial_id == answer.trial), None)
     if trial is None:
         raise InputError(f"trial {answer.trial!r:.40} is unknown; expected one of this test")
     if answer.first not in trial.sounds:
         raise InputError(f"first is {answer.first!r:.40}; expected a sound of this trial")
-    if not answer.rater.isprintable():
-        raise InputError("rater is no name; expected printable characters")
     return answer
 
 
