@@ -40,7 +40,6 @@ from dlpo_serving.request import PAUSES, SpeechRequest, SynthesisCall, check_req
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Stream
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.synthesis.job import SynthesisJob
 from dlpo_serving.text_reader import text_errors_as_violations
 
 SLICE = 200  # characters of a piece parsed in one go, so that a book does not delay a sentence
@@ -202,7 +201,7 @@ class SynthesisService:
                 if words:
                     request = await self._read(partial(reader.parsed, request), words)
                     call = replace(call, request=request)
-                job = SynthesisJob(voice.synthesizer.engine, request, steps)
+                job = voice.synthesizer.open_job(request, steps)
                 if characters or further is None:
                     read = partial(reader.read, request)
                     text = await self._read(read, characters)
