@@ -10,6 +10,6 @@ the seed; its sign comes from a key. To whoever lacks the key that is white Gaus
 before. Whoever has it whitens a recording and correlates it with the signs. See docs/provenance.md.
 """
 
-from dlpo.mark.stream import PUBLIC, Mark, read_key
+from dlpo.mark.stream import PUBLIC, UNMARKED, NoiseMark, read_key
 
-__all__ = ["PUBLIC", "Mark", "read_key"]
+__all__ = ["PUBLIC", "UNMARKED", "NoiseMark", "read_key"]

@@ -12,10 +12,10 @@ number of lags, windows and speeds that were tried is `chance`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,9 +67,24 @@ class Detection:
     speed: float = 1.0
     """how much faster than it was spoken"""
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "places": [place._asdict() for place in self.places]}
+
+    def __str__(self) -> str:
+        if self.marked is None:
+            return f"too short to say; expected {LEAST_S:g} s or more"
+        what = f"z {self.z:.1f}, by chance 10^{self.chance:.1f}"
+        if not self.marked:
+            return f"no mark found ({what})"
+        said = "unreadable" if self.message is None else self.message
+        where = ", ".join(f"{place.start_s:.1f} to {place.stop_s:.1f} s" for place in self.places)
+        speed = f", {self.speed:.3f} times as fast" if self.speed != 1 else ""
+        return f"marked ({what}), message {said}, at {where}{speed}"
+
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class BlockRange:
     """Some blocks, and the lag at which they fit best."""
 
     first: int
@@ -118,7 +133,7 @@ def detect_samples(
     if len(samples) < LEAST_S * RATE_HZ:
         return Detection(None)
     known = pilot(own_key)
-    windows: list[Window] = []
+    windows: list[BlockRange] = []
     for start in range(0, len(samples), SEGMENT * BLOCK):
         white = whitened(samples[start : start + SEGMENT * BLOCK])
         windows += windows_of(white, start // BLOCK, known)
@@ -150,7 +165,7 @@ def whitened(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return joined[: len(clean)]
 
 
-def windows_of(white: NDArray[np.float32], begin: int, known: Pilot) -> list[Window]:
+def windows_of(white: NDArray[np.float32], begin: int, known: Pilot) -> list[BlockRange]:
     """The windows of a segment of whitened samples whose first block is the file's `begin`th."""
     blocks = -(-len(white) // BLOCK)
     energy = np.zeros((blocks + 1, EVERY))
@@ -169,7 +184,7 @@ def windows_of(white: NDArray[np.float32], begin: int, known: Pilot) -> list[Win
         norms = np.sqrt(by_place[around].sum(axis=1)).astype(np.float32) + np.float32(1e-9)
         z = (sums[stop] - sums[first]).reshape(-1, EVERY) / norms
         lag = int(np.abs(z).argmax())
-        found.append(Window(begin + first, begin + stop, float(z.ravel()[lag]), lag))
+        found.append(BlockRange(begin + first, begin + stop, float(z.ravel()[lag]), lag))
     return found
 
 
@@ -183,9 +198,9 @@ def spans(blocks: int) -> list[tuple[int, int]]:
     return [*found, (0, blocks)]
 
 
-def _least(found: list[Window]) -> list[Window]:
+def _least(found: list[BlockRange]) -> list[BlockRange]:
     """Those windows that contain no shorter one."""
-    least: list[Window] = []
+    least: list[BlockRange] = []
     for one in sorted(found, key=lambda window: window.stop - window.first):
         if not any(one.first <= other.first and other.stop <= one.stop for other in least):
             least.append(one)
@@ -203,7 +218,7 @@ def _merged(spans: list[tuple[int, int]]) -> tuple[Place, ...]:
     return tuple(Place(round(a / RATE_HZ, 2), round(b / RATE_HZ, 2)) for a, b in merged)
 
 
-def _message(samples: NDArray[np.float32], window: Window) -> int | None:
+def _message(samples: NDArray[np.float32], window: BlockRange) -> int | None:
     """The message that fits best where the mark was found; None if chance may fit as well.
 
     Place n of the message has the 16 bits c(n), and is turned if c(n) and the message have an odd
@@ -214,11 +229,11 @@ def _message(samples: NDArray[np.float32], window: Window) -> int | None:
     white = np.pad(white, (window.first % 2 * BLOCK, -len(white) % PERIOD + PERIOD))
     folded = white[: len(white) // PERIOD * PERIOD].reshape(-1, PERIOD).sum(axis=0)
     received = np.roll(folded, -window.lag)[DATA::EVERY] * key_signs(PUBLIC_KEY)[DATA::EVERY]
-    fits = np.bincount(message_columns(), received, 1 << MESSAGE_BITS)
+    received = received * np.float32(math.copysign(1, window.z))
+    fits: NDArray[np.float64] = np.bincount(message_columns(), received, 1 << MESSAGE_BITS)
     for bit in range(MESSAGE_BITS):
-        pairs = fits.reshape(-1, 2, 1 << bit)
-        fits = np.stack([pairs.sum(axis=1), pairs[:, 0] - pairs[:, 1]], axis=1).ravel()
-    fits = fits * math.copysign(1, window.z)
+        even, odd = fits.reshape(-1, 2, 1 << bit).swapaxes(0, 1)
+        fits = np.concatenate([even + odd, even - odd], axis=1).ravel()
     message = int(fits.argmax())
     z = fits[message] / (np.linalg.norm(received) + 1e-9)
     chance = log10_chance(float(z), MESSAGE_BITS * math.log(2))

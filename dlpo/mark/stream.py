@@ -29,6 +29,7 @@ EVERY = 4
 OWN, DATA = 2, 3  # places among every four
 MESSAGE_BITS = 16
 PUBLIC_KEY = b"dlpo: a machine spoke this"
+UNMARKED = "none"
 KEY_BYTES = (16, 4096)  # least and most, of a key file
 _SHA_BITS = 256
 
@@ -57,7 +58,7 @@ def message_columns() -> NDArray[np.uint16]:
 
 
 @dataclass(frozen=True)
-class Mark:
+class NoiseMark:
     """Whose signs a voice's noise has."""
 
     own_key: bytes = b""
@@ -69,9 +70,10 @@ class Mark:
         if not 0 <= self.message < 1 << MESSAGE_BITS:
             raise InputError(f"the mark's message is {self.message}; expected 0 to 65535")
 
-    def __str__(self) -> str:
-        keys = "the public key and your own" if self.own_key else "the public key"
-        return f"{keys}, message {self.message}"
+    @property
+    def named(self) -> str:
+        """Which keys mark, and the message."""
+        return f"public{', own' * bool(self.own_key)}; message={self.message}"
 
     @cached_property
     def signs(self) -> Signs:
@@ -108,7 +110,7 @@ class Mark:
         return np.tile(self.signs, 2)
 
 
-PUBLIC = Mark()
+PUBLIC = NoiseMark()
 
 
 def read_key(path: Path | None) -> bytes:

@@ -68,6 +68,11 @@ class OfferedVoices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
         return self.manifests
 
+    @property
+    def marks(self) -> dict[str, str]:
+        """Default voice of each bundle -> which keys mark it; see `dlpo.mark.NoiseMark.named`."""
+        return {name: voice.synthesizer.mark_of() for name, voice in self._voices.items()}
+
     def _list(self) -> None:
         bundles = (voice.manifest for voice in self._voices.values())
         self.manifests = [voice for bundle in bundles for voice in bundle.of_voices]

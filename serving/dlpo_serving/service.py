@@ -95,6 +95,11 @@ class SynthesisService:
         """Manifests of the voices, the default first."""
         return self._offered.manifests
 
+    @property
+    def marks(self) -> dict[str, str]:
+        """Default voice of each bundle -> which keys mark it; see `dlpo.mark.NoiseMark.named`."""
+        return self._offered.marks
+
     def loaded_voices(self) -> Sequence[Manifest]:
         """`voices`; raises NotReadyError while there is none."""
         return self._offered.loaded()
@@ -167,6 +172,7 @@ class SynthesisService:
         manifest = voice.manifest
         words = size_of(request.dictionary)  # also read, and charged
         record.voice, record.characters = manifest.voice, characters
+        record.mark = voice.synthesizer.mark_of(steps)
         now = self._clock()
         stream = Stream(
             costs=voice.costs,

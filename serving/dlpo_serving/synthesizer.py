@@ -9,7 +9,7 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.errors import BundleError
-from dlpo.mark import PUBLIC, Mark
+from dlpo.mark import PUBLIC, UNMARKED, NoiseMark
 from dlpo.text import Sentence, TextFrontEnd
 from dlpo.text.symbols import SYMBOLS, known_symbols
 from dlpo_serving.engine import Engine
@@ -37,7 +37,9 @@ class Synthesizer:
     each job on one thread at a time.
     """
 
-    def __init__(self, engine: Engine, front_end: TextFrontEnd, mark: Mark | None = PUBLIC) -> None:
+    def __init__(
+        self, engine: Engine, front_end: TextFrontEnd, mark: NoiseMark | None = PUBLIC
+    ) -> None:
         """Raises BundleError if the voice's symbols aren't those of this or an earlier version."""
         if not known_symbols(engine.manifest.symbols):
             raise BundleError(
@@ -70,6 +72,11 @@ class Synthesizer:
         steps = check_request(request, self.manifest)
         text = self.text_reader.read(request)
         return PreparedRequest(request, text.sentences, steps, text.warnings)
+
+    def mark_of(self, steps: int | None = None) -> str:
+        """Which keys mark its speech in so many steps, by default its own number."""
+        carried = self.manifest.carries_mark(steps or self.manifest.steps)
+        return self.mark.named if self.mark and carried else UNMARKED
 
     def open_job(
         self, request: SpeechRequest, steps: int, ladder: Sequence[int] = STREAM_LADDER

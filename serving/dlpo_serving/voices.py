@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dlpo.bundle import MANIFEST, Bundle, Manifest
 from dlpo.commit import PACKAGE
 from dlpo.errors import InputError
-from dlpo.mark import PUBLIC, Mark
+from dlpo.mark import PUBLIC, NoiseMark
 from dlpo_serving.voice_names import DEFAULT_VOICE, about_voices, voice_named
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def open_voice(
     precision: EnginePrecision | None = None,
     request: SpeechRequest | None = None,
     dictionary: Mapping[str, str] | None = None,
-    mark: Mark | None = PUBLIC,
+    mark: NoiseMark | None = PUBLIC,
 ) -> Synthesizer:
     """Load a voice with its engine and the text front end.
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from dlpo.frame_grid import PUBLISHED_GRID
-from dlpo.mark import Mark, read_key
+from dlpo.mark import UNMARKED, NoiseMark, read_key
 from dlpo.operating_system import lower_priority
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.front_end import parse_dictionary
@@ -58,14 +58,14 @@ def open_voices(settings: ServerSettings) -> list[Synthesizer]:
     return opened
 
 
-def mark_of(settings: ServerSettings) -> Mark | None:
+def mark_of(settings: ServerSettings) -> NoiseMark | None:
     """The mark that a server's speech has.
 
     Raises:
         InputError: the file of its key can't be read, or holds no key.
     """
     key = read_key(settings.mark_key)
-    return Mark(key, settings.mark_message) if settings.mark == "on" else None
+    return NoiseMark(key, settings.mark_message) if settings.mark == "on" else None
 
 
 def warm(synthesizer: Synthesizer, lanes: int = 1) -> LoadedVoice:
@@ -174,6 +174,12 @@ class VoiceRegistry:
                 self._settings.max_first_audio_s,
             )
         self._service.add_voice(voice)
+        speaker, mark = voice.synthesizer, voice.synthesizer.mark_of()
+        if mark == UNMARKED:
+            why = "mark is off" if not speaker.mark else "its manifest does not say that it can"
+            _log.warning("voice %s is not marked: %s", voice.manifest.voice, why)
+        else:
+            _log.info("voice %s is marked: %s", voice.manifest.voice, mark)
         for name in offered:
             self._metrics.offer(voice.manifest.with_voice(name), self._settings.engine)
         self.filled.set()

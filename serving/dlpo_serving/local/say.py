@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 from dlpo.audio import Waveform
 from dlpo.errors import EngineError, InputError
+from dlpo.mark import PUBLIC, NoiseMark
 from dlpo.operating_system import is_quiet
 from dlpo.text.common.feed import ends_at
 from dlpo.text.languages import LANGUAGES, open_language
 from dlpo_serving.alignment import TimedWords
 from dlpo_serving.captions import Captioner, format_named
 from dlpo_serving.encodings.formats import Encoding
+from dlpo_serving.encodings.provenance import provenance
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.local.player import Loudspeaker
 from dlpo_serving.local.sound_file import SoundFile, as_input_error, check_writable, encoding_of
@@ -52,6 +54,8 @@ class InProcess:
     precision: EnginePrecision | None = None
     captions: Path | None = None
     """file to write them to: .srt, .vtt or .json"""
+    mark: NoiseMark | None = PUBLIC
+    """that the speech has; None: no mark, for research"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,8 @@ def say(
         spoken = stack.enter_context(source)
         sinks: list[SoundFile | Loudspeaker] = []
         if out is not None:
-            sinks.append(stack.enter_context(SoundFile(out, spoken.rate_hz, sample_rate_hz)))
+            file = SoundFile(out, spoken.rate_hz, sample_rate_hz, spoken.about)
+            sinks.append(stack.enter_context(file))
         if play is not None:
             speaker = Loudspeaker(spoken.rate_hz, or_in=play if out is None else None)
             sinks.append(stack.enter_context(speaker))
@@ -160,10 +165,16 @@ class _Source:
     """Samples as they are made, and how long that took."""
 
     def __init__(
-        self, chunks: Iterator[_Piece], rate_hz: int, start: float, warnings: Sequence[str]
+        self,
+        chunks: Iterator[_Piece],
+        rate_hz: int,
+        start: float,
+        warnings: Sequence[str],
+        about: str,
     ) -> None:
         """`warnings` about the text are complete after the last chunk."""
         self.rate_hz = rate_hz
+        self.about = about
         self._warnings = warnings
         self._chunks = chunks
         self._samples = 0
@@ -192,7 +203,7 @@ class _Source:
 
 @contextmanager
 def _here(request: SpeechRequest, voice: str | None, where: InProcess) -> Iterator[_Source]:
-    synthesizer = open_voice(voice, where.engine, where.precision, request)
+    synthesizer = open_voice(voice, where.engine, where.precision, request, mark=where.mark)
     start = time.perf_counter()
     prepared = synthesizer.read(request)
     rate_hz = synthesizer.manifest.sample_rate_hz
@@ -201,7 +212,8 @@ def _here(request: SpeechRequest, voice: str | None, where: InProcess) -> Iterat
     if where.captions:
         chunks = _captioned(chunks, request.text, rate_hz, where.captions)
     pieces = ((one.samples, ends[one.sentence] / ends[-1]) for one in chunks)
-    yield _Source(pieces, rate_hz, start, prepared.warnings)
+    about = provenance(synthesizer.manifest.voice, synthesizer.mark_of(prepared.steps))
+    yield _Source(pieces, rate_hz, start, prepared.warnings, about)
 
 
 def _captioned(
@@ -233,7 +245,9 @@ def _there(
         with first[0]:  # ended even if its audio is never read
             warnings: list[str] = []
             with closing(_samples(chain([first], streams), warnings)) as chunks:
-                yield _Source(chunks, first[0].info.format.sample_rate_hz, start, warnings)
+                about = provenance(first[0].info.voice, "as the server does")
+                rate_hz = first[0].info.format.sample_rate_hz
+                yield _Source(chunks, rate_hz, start, warnings, about)
 
 
 def calls_of(

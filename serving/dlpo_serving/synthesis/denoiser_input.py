@@ -16,7 +16,7 @@ import numpy as np
 
 from dlpo.audio import PulseJitter
 from dlpo.bundle import Manifest
-from dlpo.mark import Mark
+from dlpo.mark import NoiseMark
 from dlpo.text import Sentence
 from dlpo.text.symbols import FIRST_PHONEME
 from dlpo_serving.engine import Engine, Floats
@@ -76,7 +76,7 @@ class DenoiserInput:
         steps: int,
         index: int,
         begin: int = 0,
-        mark: Mark | None = None,
+        mark: NoiseMark | None = None,
     ) -> None:
         """Encode the sentence.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dlpo.audio import Waveform
-from dlpo.mark import Mark
+from dlpo.mark import NoiseMark
 from dlpo.text import Sentence
 from dlpo_serving.engine import Engine, Floats, Stage, Unit
 from dlpo_serving.request import SpeechRequest
@@ -70,7 +70,7 @@ class SynthesisJob:
         request: SpeechRequest,
         steps: int,
         ladder: Sequence[int] = STREAM_LADDER,
-        mark: Mark | None = None,
+        mark: NoiseMark | None = None,
     ) -> None:
         """Start without sentences.
 

@@ -42,6 +42,7 @@ ROUTES = {
     "POST /v1/jambonz": ("", "jambonz's custom speech: a text in, audio out"),
     "GET /v1/jambonz": (SOCKET, "The same for text in pieces"),
     "/v1/vapi": ("", "Vapi's custom voice: a text in, samples out"),
+    "/v1/detect": ("", "Audio in: whether dlpo spoke in it, by the mark in its noise"),
     "/v1/realtime": (SOCKET, "Events of OpenAI's Realtime API, or with intent=synthesize Riva's"),
     "/v1/realtime/synthesis_sessions": ("", "Riva's realtime API: a session's defaults"),
     "/v1/audio/list_voices": ("", "Riva's realtime API: voices by language"),

@@ -27,6 +27,7 @@ from dlpo_serving.protocols.elevenlabs import requests as elevenlabs
 from dlpo_serving.protocols.elevenlabs.server import elevenlabs_routes
 from dlpo_serving.protocols.http.catalog import catalog_routes
 from dlpo_serving.protocols.http.connections import PROBES, Connections
+from dlpo_serving.protocols.http.detect_route import detect_routes
 from dlpo_serving.protocols.http.dialects import authorization
 from dlpo_serving.protocols.http.hosts import check_host
 from dlpo_serving.protocols.http.pages import page_routes
@@ -53,7 +54,8 @@ EVERY_REPLY = {
 }
 # To pages of other origins (CORS).
 EXPOSED_HEADERS = (
-    "X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After", "Server-Timing"
+    "X-Voice", "X-Mark", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After",
+    "Server-Timing",
 )  # fmt: skip
 NAMES_AT = {
     "/v1/text-to-speech": elevenlabs.NAMES,
@@ -107,6 +109,7 @@ def build_app(
         *jambonz_routes(answers, sockets),
         *vapi_routes(answers),
         *catalog_routes(service),
+        *detect_routes(limits),
     ]
     guarded = tuple(sorted({f"/{route.path.split('/')[1]}/" for route in apis}))
     middlewares = [_call_middleware(scope, limits.hosts, guarded)]

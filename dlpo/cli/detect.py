@@ -1,0 +1,48 @@
+"""The command detect: whether dlpo spoke in audio files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dlpo.errors import InputError
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(detect)
+
+
+def detect(
+    files: Annotated[list[Path], typer.Argument(help="Audio files: WAV, FLAC, MP3, Ogg and more.")],
+    mark_key: Annotated[
+        Path | None,
+        typer.Option(help="Look for the mark of the key in this file instead of dlpo's."),
+    ] = None,
+    speed: Annotated[
+        bool,
+        typer.Option(help="Where nothing is found, also try up to 8 % faster and slower."),
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON a file.")] = False,
+) -> None:
+    """Say whether dlpo spoke in audio files, by the mark in its noise.
+
+    Exits with 0 if all files are marked, 1 if one isn't or is too short to say, 2 if one can't be
+    read. A missing mark proves nothing; see docs/provenance.md.
+    """
+    from dlpo.mark import files as of_files
+    from dlpo.mark import read_key
+
+    key, code = read_key(mark_key), 0
+    for file in files:
+        try:
+            found = of_files.detect(file, key=key, search_speed=speed)
+            told: dict[str, Any] = {"file": str(file), **found.as_dict()}
+            code = max(code, 0 if found.marked else 1)
+            shown = f"{file}: {found}"
+        except InputError as error:
+            told, code, shown = {"file": str(file), "error": str(error)}, 2, f"{file}: {error}"
+        typer.echo(json.dumps(told) if as_json else shown, err="error" in told and not as_json)
+    raise typer.Exit(code)
