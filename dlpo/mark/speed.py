@@ -70,7 +70,8 @@ def _best_speed(block: NDArray[np.float32], own_key: bytes) -> tuple[float, floa
         whole = places.astype(np.int32)
         read = low[whole] + (places - whole).astype(np.float32) * steps[whole]
         lags = np.fft.irfft(np.conj(np.fft.rfft(read, _SIZE)) * signs, _SIZE)[: PERIOD // LOWERED]
-        best = max(best, (float(np.abs(lags).max() / np.sqrt(np.square(read).sum())), float(speed)))
+        size = np.sqrt(np.square(read).sum()) + 1e-9
+        best = max(best, (float(np.abs(lags).max() / size), float(speed)))
     return best
 
 
