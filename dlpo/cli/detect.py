@@ -43,6 +43,8 @@ def detect(
             code = max(code, 0 if found.marked else 1)
             shown = f"{file}: {found}"
         except InputError as error:
-            told, code, shown = {"file": str(file), "error": str(error)}, 2, f"{file}: {error}"
+            code = 2
+            told = {"file": str(file), "error": str(error)}
+            shown = f"{file}: {error}"
         typer.echo(json.dumps(told) if as_json else shown, err="error" in told and not as_json)
     raise typer.Exit(code)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,11 @@ from dlpo.mark.detector import Detection, detect_samples
 from dlpo.mark.speed import detect_at_any_speed
 from dlpo.mark.stream import RATE_HZ
 
+if TYPE_CHECKING:
+    import soundfile
+
 RATES_HZ = (4_000, 384_000)  # least and most
+PART = 1 << 20  # samples
 SHOWN = 60  # characters of a path in an error
 
 
@@ -69,13 +74,24 @@ def read_audio(
     try:
         with soundfile.SoundFile(Path(file) if isinstance(file, str | os.PathLike) else file) as f:
             rate_hz = f.samplerate
-            most = -1 if most_s is None else round(most_s * rate_hz) + 1
-            samples = f.read(most, dtype="float32", always_2d=True)
+            samples = _read(f, math.inf if most_s is None else most_s * rate_hz)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         raise InputError(f"{name} can't be read: {error}") from error
     if most_s is not None and len(samples) > most_s * rate_hz:
         raise TooLongError(f"{name} is longer than {most_s:g} s; send a part of it")
     return at_detectors_rate(samples, rate_hz)
+
+
+def _read(file: soundfile.SoundFile, most: float) -> NDArray[np.float32]:
+    """(T, channels) samples; in parts, as some codecs can't tell how many there are."""
+    parts: list[NDArray[np.float32]] = []
+    count = 0
+    while count <= most:
+        parts.append(file.read(PART, dtype="float32", always_2d=True))
+        count += len(parts[-1])
+        if len(parts[-1]) < PART:
+            break
+    return np.concatenate(parts)
 
 
 class TooLongError(InputError):

@@ -100,14 +100,17 @@ class NoiseMark:
         if begin + size <= len(self._twice):  # a view
             signs = self._twice[begin : begin + size]
         else:
-            signs = self.signs.take(range(begin, begin + size), mode="wrap")
-        np.copysign(noise, signs.reshape(noise.shape), out=noise)
+            signs = self._twice.take(range(begin, begin + size), mode="wrap")
+        bits = noise.view(np.uint32)  # a fifth of copysign's time
+        bits &= np.uint32(0x7FFFFFFF)
+        bits |= signs.reshape(noise.shape)
 
     @cached_property
-    def _twice(self) -> Signs:
+    def _twice(self) -> NDArray[np.uint32]:
+        """Two periods of the sign bits of float32."""
         import numpy as np
 
-        return np.tile(self.signs, 2)
+        return np.tile(self.signs.view(np.uint32) & np.uint32(0x80000000), 2)
 
 
 PUBLIC = NoiseMark()
