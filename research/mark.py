@@ -97,7 +97,7 @@ COMMON: dict[str, Change] = {
     "G.711": codec(8_000, format="WAV", subtype="ULAW"),
     "resampled to 22.05 kHz": through(22_050),
     "below 4 kHz": through(8_000),
-    "20 dB quieter": lambda samples, _: np.round(samples * 3276.7).astype(np.float32) / 32767,
+    "20 dB quieter": lambda samples, _: (np.round(samples * 3276.7) / 32767).astype(np.float32),
 }
 CHANGES: dict[int, dict[str, Change]] = {
     2: COMMON,

@@ -230,7 +230,8 @@ def _message(samples: NDArray[np.float32], window: BlockRange) -> int | None:
     folded = white[: len(white) // PERIOD * PERIOD].reshape(-1, PERIOD).sum(axis=0)
     received = np.roll(folded, -window.lag)[DATA::EVERY] * key_signs(PUBLIC_KEY)[DATA::EVERY]
     received = received * np.float32(math.copysign(1, window.z))
-    fits: NDArray[np.float64] = np.bincount(message_columns(), received, 1 << MESSAGE_BITS)
+    sums = np.bincount(message_columns(), received, 1 << MESSAGE_BITS)
+    fits: NDArray[np.float64] = sums.astype(np.float64)
     for bit in range(MESSAGE_BITS):
         even, odd = fits.reshape(-1, 2, 1 << bit).swapaxes(0, 1)
         fits = np.concatenate([even + odd, even - odd], axis=1).ravel()
