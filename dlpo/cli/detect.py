@@ -1,4 +1,4 @@
-"""The command detect: whether dlpo spoke in audio files."""
+"""Commands about the origin of audio files: detect and sign."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dlpo.errors import InputError
 
 def register(app: typer.Typer) -> None:
     app.command()(detect)
+    app.command()(sign)
 
 
 def detect(
@@ -48,3 +49,22 @@ def detect(
             shown = f"{file}: {error}"
         typer.echo(json.dumps(told) if as_json else shown, err="error" in told and not as_json)
     raise typer.Exit(code)
+
+
+def sign(
+    files: Annotated[list[Path], typer.Argument(help="WAV, MP3 or FLAC files.")],
+    certificate: Annotated[
+        Path, typer.Option(help="PEM file of your certificate and those up to its authority.")
+    ],
+    key: Annotated[Path, typer.Option(help="PEM file of its private key.")],
+    algorithm: Annotated[
+        str, typer.Option(help="es256, es384, es512, ps256, ps384, ps512 or ed25519.")
+    ] = "es256",
+    timestamps: Annotated[str, typer.Option(help="URL of a timestamp authority.")] = "",
+) -> None:
+    """Sign files with content credentials (C2PA) that say a trained model made them, in place."""
+    from dlpo.mark.signed import sign_file
+
+    for file in files:
+        sign_file(file, certificate, key, algorithm, timestamps)
+        typer.echo(file)

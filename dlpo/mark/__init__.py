@@ -4,6 +4,7 @@ stream     keys, messages, and the sign of each sample
 detector   is the mark in these samples, where, with which message
 speed      at which speed it is, where it was resampled
 files      the same of audio files, at any sample rate
+signed     files signed by C2PA
 
 A voice's sound is noise that was drawn and then filtered. The size of each drawn sample comes from
 the seed; its sign comes from a key. To whoever lacks the key that is white Gaussian noise as

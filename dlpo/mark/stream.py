@@ -30,6 +30,8 @@ OWN, DATA = 2, 3  # places among every four
 MESSAGE_BITS = 16
 PUBLIC_KEY = b"dlpo: a machine spoke this"
 UNMARKED = "none"
+# IPTC's, of files
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 KEY_BYTES = (16, 4096)  # least and most, of a key file
 _SHA_BITS = 256
 

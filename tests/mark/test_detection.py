@@ -17,7 +17,7 @@ from dlpo.audio import Waveform
 from dlpo.errors import InputError
 from dlpo.mark import NoiseMark, read_key
 from dlpo.mark.detector import Detection, detect_samples
-from dlpo_serving.encodings.provenance import SOURCE_TYPE
+from dlpo.mark.stream import SOURCE_TYPE
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesizer import Synthesizer
 from dlpo_serving.voices import open_voice

@@ -7,9 +7,9 @@ FLAC    COMMENT and SOFTWARE of the Vorbis comments, as in Ogg Opus
 
 from __future__ import annotations
 
+from dlpo.mark.stream import SOURCE_TYPE
 from dlpo.version import __version__
 
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 GENERATOR = f"dlpo {__version__}"
 _XMP = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">\
 <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""\
