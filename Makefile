@@ -54,7 +54,7 @@ gpu-wheels:
 
 # torch is installed first, by its exact version and by pip, which takes a CPU build if it finds one. uv installs the rest in half the time,
 # but knows no index that only pip is configured for; then pip does it.
-DEVELOPING = --constraint constraints.txt --editable '.[serve,codecs,wyoming,mcp,train,export,bench,praat,otel,docs,dev]'
+DEVELOPING = --constraint constraints.txt --editable '.[serve,codecs,wyoming,c2pa,mcp,train,export,bench,praat,otel,docs,dev]'
 .venv/installed: pyproject.toml constraints.txt
 	$(call new_venv,.venv)
 	.venv/bin/python -m pip install --no-compile --constraint constraints.txt torch==2.13.0 uv==0.13.8

@@ -4,7 +4,8 @@
 
     Voice("heart").save("The train leaves at 7:45.", "train.wav")
 
-`Voice` speaks in this process, `Client` through a server. Both are loaded when they are first
+`Voice` speaks in this process, `Client` through a server; `detect` says whether dlpo spoke in a
+file. They are loaded when they are first
 used: `import dlpo` alone takes milliseconds. These names are what 1.x promises.
 """
 
@@ -12,12 +13,17 @@ from dlpo.version import __version__
 
 TYPE_CHECKING = False  # typing's, which takes longer to import than all of this
 if TYPE_CHECKING:
+    from dlpo.mark.files import detect
     from dlpo_serving.speaking import Client, Voice
 
-__all__ = ["Client", "Voice", "__version__"]
+__all__ = ["Client", "Voice", "__version__", "detect"]
 
 
 def __getattr__(name: str) -> object:
+    if name == "detect":
+        from dlpo.mark.files import detect
+
+        return detect
     if name not in ("Client", "Voice"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -26,7 +26,7 @@ from dlpo.version import __version__
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's idle threads would spin for 0.1 s
 _MODULE_OF = {  # command -> the module of this package that registers it, in the order of --help
     "say": "speak", "serve": "speak", "phonemes": "speak", "voices": "bundles", "export": "bundles",
-    "health": "operate", "mcp": "operate",
+    "detect": "detect", "sign": "detect", "health": "operate", "mcp": "operate",
     "doctor": "operate", "keys": "operate", "new-voice": "new_voice",
     "prepare": "make", "train": "make", "tune": "make", "schedule": "make", "import": "make",
     "eval": "measure", "listen": "measure", "bench": "bench",

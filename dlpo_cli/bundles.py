@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -69,6 +70,14 @@ def export(
     tensorrt: Annotated[
         bool, _of_bundle("--tensorrt", help="Build TensorRT plans on this machine.")
     ] = False,
+    measure_mark: Annotated[
+        bool,
+        _of_bundle(
+            "--measure-mark",
+            help="Measure whether its speech carries dlpo's mark, and write that into it; done for"
+            " every checkpoint. Bundles from before 1.2 lack it.",
+        ),
+    ] = False,
     check_tensorrt: Annotated[
         bool,
         _of_bundle(
@@ -96,7 +105,9 @@ def export(
             options.setdefault("voices", {named: ""})
         bundle = _exported(Path(source), made, loudness, options)
     else:
-        bundle = _bundle_for_plans(source, tensorrt or check_tensorrt)
+        bundle = _bundle_for_plans(source, tensorrt or check_tensorrt or measure_mark)
+    if measure_mark and not is_checkpoint(source):
+        _measure_mark(find_voice(source), out or find_voice(source))
     if tensorrt:
         _build_plans(bundle, made, plans)
     if check_tensorrt:
@@ -135,8 +146,20 @@ def _exported(source: Path, out: Path, loudness: float | None, given: dict[str, 
     if measured_gain is not None:
         bundle, gain = Bundle.load(out), measured_gain(open_voice(out.resolve()))
         write_bundle(out, replace(bundle.manifest, gain=gain), bundle.directory)
+    _measure_mark(out, out)
     typer.echo(out)
     return Bundle.load(out)
+
+
+def _measure_mark(source: Path, out: Path) -> None:
+    """Write the bundle to `out` with how well its speech carries the mark."""
+    from dlpo_serving.mark_strength import mark_strengths
+
+    bundle = Bundle.load(source)
+    strengths = mark_strengths(source)
+    write_bundle(out, replace(bundle.manifest, mark=strengths), bundle.directory)
+    for steps, z in strengths.items():
+        logging.getLogger(__name__).info("in %s steps its mark is found at z %g", steps, z)
 
 
 def _gain_meter(lufs: float) -> Callable[[Synthesizer], float]:
@@ -160,7 +183,7 @@ def _bundle_for_plans(source: str, has_use: bool) -> Bundle:
     bundle = Bundle.load(find_voice(source))
     if not has_use:
         raise typer.BadParameter(
-            f"{source} is a bundle already; give --tensorrt or --check-tensorrt",
+            f"{source} is a bundle already; give --tensorrt, --check-tensorrt or --measure-mark",
             param_hint="SOURCE",
         )
     return bundle

@@ -184,7 +184,7 @@ def doctor(
         "packages": list(local.look_at_packages()),
         "machine": list(local.look_at_machine()),
         "engines": list(local.try_engines(voice)),
-        "surroundings": list(local.look_around()),
+        "surroundings": [*local.look_around(), *local.look_at_mark(voice)],
         "judges": list(_judges(weights)),
     }
     speaks = any(one.state == "ok" for one in found["engines"])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -19,6 +19,7 @@ from typer.main import get_command
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo.config.fields import parts_of
 from dlpo.errors import InputError, needs
+from dlpo.mark import PUBLIC, NoiseMark, read_key
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.reading import ReadingOptions
 from dlpo_cli.commands import Given, OfFields, flag_of, of_fields
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 Text = Annotated[str, typer.Argument(help="Text to speak; - reads standard input.")]
 Engine = Annotated[EngineName, typer.Option(help="Runtime to use, on the CPU or a GPU.")]
+OnOff = Literal["on", "off"]
 Precision = Annotated[
     EnginePrecision | None, typer.Option(help="Denoiser precision; by default, the engine's.")
 ]
@@ -146,13 +148,23 @@ def say(
     ca: Ca = None,
     engine: Engine = "cpu",
     precision: Precision = None,
+    mark: Annotated[
+        OnOff, typer.Option(help="Whether speech has dlpo's inaudible mark; off for research.")
+    ] = "on",
+    mark_key: Annotated[
+        Path | None, typer.Option(help="File of a key of your own, to mark with beside dlpo's.")
+    ] = None,
+    mark_message: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Number that the mark carries.")
+    ] = 0,
 ) -> None:
     """Speak a text: play it, write it to an audio file, or both."""
     from dlpo_serving.local.say import InProcess
     from dlpo_serving.local.say import say as speak
 
     text = _text_of(text, file)
-    here = InProcess(engine, precision, captions)
+    signs = NoiseMark(read_key(mark_key), mark_message) if mark == "on" else None
+    here = InProcess(engine, precision, captions, signs)
     where: Connection | InProcess = here
     pieces = None
     if server is not None:
@@ -177,6 +189,8 @@ def _connection(
     """The connection to a server, which takes none of the settings of this process."""
     if here.captions:
         raise InputError("captions are written without --server, or by its HTTP API")
+    if here.mark != PUBLIC:
+        raise InputError(f"{server} marks its speech itself; leave out the options of the mark")
     if (here.engine, here.precision) != ("cpu", None):
         raise InputError(
             f"engine is {here.engine} and precision {here.precision}, but {server} uses its own;"

@@ -2,6 +2,7 @@
 // All arithmetic is in the graphs; see export/dlpo_export/browser.
 
 import { FIRST, LOOKAHEAD, blocks, cut } from "./frames.js";
+import { signsOf } from "./mark.js";
 import { gaussian } from "./noise.js";
 
 const SPREAD = 0x9e3779b1; // between the seeds of a text's sentences
@@ -13,8 +14,8 @@ const SPREAD = 0x9e3779b1; // between the seeds of a text's sentences
 export class Engine {
   /** @param {Runtime} ort @param {(name: string) => Promise<ArrayBuffer>} read a file of the voice */
   static async load(ort, read) {
-    const names = ["host.json", "weights.bin", "sentence.onnx", "features.onnx", "speech.onnx"];
-    const [host, weights, ...graphs] = await Promise.all(names.map((name) => read(name)));
+    const names = ["host.json", "signs.bin", "weights.bin", "sentence.onnx", "features.onnx", "speech.onnx"];
+    const [host, signs, weights, ...graphs] = await Promise.all(names.map((name) => read(name)));
     const runs = [];
     for (const graph of graphs) {
       const session = await ort.InferenceSession.create(graph, {
@@ -25,12 +26,14 @@ export class Engine {
       const taken = (/** @type {Tensors} */ all) => session.inputNames.map((input) => [input, all[input]]);
       runs.push((/** @type {Tensors} */ all) => session.run(Object.fromEntries(taken(all))));
     }
-    return new Engine(ort, JSON.parse(new TextDecoder().decode(host)), runs);
+    return new Engine(ort, JSON.parse(new TextDecoder().decode(host)), signsOf(signs), runs);
   }
 
-  /** @param {Runtime} ort @param {any} host @param {((all: Tensors) => Promise<Tensors>)[]} runs */
-  constructor(ort, host, [sentence, features, speech]) {
+  /** @param {Runtime} ort @param {any} host @param {Float32Array} signs of its mark
+   * @param {((all: Tensors) => Promise<Tensors>)[]} runs */
+  constructor(ort, host, signs, [sentence, features, speech]) {
     this.host = host;
+    this.signs = signs;
     this.run = { sentence, features, speech };
     this.floats = (/** @type {ArrayLike<number>} */ data, /** @type {number[]} */ ...dims) =>
       new ort.Tensor("float32", Float32Array.from(data), dims);
@@ -57,7 +60,7 @@ export class Engine {
         phonemes: phonemes.map((phoneme, n) => ({ phoneme, start: at(symbol + n), stop: at(symbol + n + 1) })),
       }));
       const marks = sentence.marks.map(({ name, word }) => ({ name, sample: words[word]?.start ?? at(ends.length) }));
-      for await (const { speech, first, last } of this.#chunks(made, draw)) {
+      for await (const { speech, first, last } of this.#chunks(made, draw, origin)) {
         const silence = first ? origin - offset : 0;
         const after = last ? Math.round(sentence.after * rate) : 0;
         const samples = new Float32Array(silence + speech.length + after);
@@ -89,15 +92,18 @@ export class Engine {
     return /** @type {Tensors} */ ({ ...given, ...(await this.run.sentence(given)) });
   }
 
-  /** @param {Tensors} made of a sentence @param {() => number} draw */
-  async *#chunks(made, draw) {
+  /** @param {Tensors} made of a sentence @param {() => number} draw
+   * @param {number} origin its first sample in the whole audio, which the signs of its noise begin at */
+  async *#chunks(made, draw, origin) {
     const { hop, context, channels, framesContext } = this.host;
     const places = /** @type {Float64Array} */ (made.places.data);
     const pitches = /** @type {Float32Array} */ (made.pitches.data);
     const frames = places.length;
     const own = (/** @type {number} */ stop) => Math.ceil(places[Math.min(stop + LOOKAHEAD, frames) - 1]) + 1;
     const spans = blocks(pitches, own(context + FIRST), framesContext);
-    const noise = Float32Array.from({ length: frames * hop }, draw);
+    const signed = (/** @type {unknown} */ _, /** @type {number} */ n) =>
+      Math.abs(draw()) * this.signs[(origin + n) % this.signs.length];
+    const noise = Float32Array.from({ length: frames * hop }, signed);
     let features = /** @type {Tensors} */ ({ conditioning: this.floats([], 1, channels, 0), f0: this.floats([], 1, 0) });
     let source = new Float32Array(0); // of the frames from `begin` to `sounding`
     let phase = /** @type {import("onnxruntime-web").Tensor} */ (this.doubles([0]));

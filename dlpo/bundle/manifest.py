@@ -37,6 +37,7 @@ MAX_BUNDLE_BYTES = 4 << 30  # `large` in fp32 is 0.23 GB; far more is an attack 
 LIMITS = {"sample_rate_hz": 384_000, "hop_length": 16_384, "steps": 1000, "gain": 1000.0}
 MAX_TEXT = 4000  # characters of a licence, a corpus
 PLAIN_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"  # of a file; no folders
+MARK_Z = 15.0  # in five seconds as they are; enough for MP3, and for half of them
 MAX_JITTER = 0.1  # periods; a tenth is hoarse
 MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
 _WEIGHT = r"[0-9]{1,20}(?:\.[0-9]{1,20})?|\.[0-9]{1,20}"
@@ -180,6 +181,9 @@ class Manifest:
     """TensorRT engines, built on the machine that uses them."""
     scores: dict[str, float] = field(default_factory=dict)
     """What the judges measured at export, by measure."""
+    mark: dict[str, float] = field(default_factory=dict)
+    """N -> standard deviations by which the mark is found in five seconds of N steps, the least of
+    the voices, measured; {} where nobody has."""
     voices: tuple[str, ...] = ()
     """Names of the voices of a bundle with several, in the order in which the encoder and frames
     graphs read their shares; () of a bundle with one."""
@@ -211,6 +215,10 @@ class Manifest:
             if tensor.name == "noise":
                 return tensor.shape
         return ()
+
+    def carries_mark(self, steps: int) -> bool:
+        """Whether its speech in so many steps is known to carry the mark of `dlpo.mark`."""
+        return self.mark.get(str(steps), 0.0) >= MARK_Z
 
     @cached_property
     def pitch_points(self) -> int | None:
@@ -344,6 +352,8 @@ class Manifest:
         values = to_dict(self)
         if not self.voices:  # single-voice bundles keep their original layout
             del values["voices"]
+        if not self.mark:  # as in bundles of 1.1
+            del values["mark"]
         if not self.jitter:  # as in earlier bundles
             del values["jitter"]
         if not self.voice_languages:  # as before there were several languages

@@ -14,6 +14,7 @@ from dlpo.text import ProcessedText
 from dlpo_serving.encodings.encoder import open_encoder
 from dlpo_serving.encodings.formats import AudioFormat, Encoding
 from dlpo_serving.encodings.headers import with_length
+from dlpo_serving.encodings.provenance import provenance
 from dlpo_serving.errors import StalledError
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.metrics import Metrics
@@ -105,9 +106,11 @@ class AudioStream:
         self.is_complete = False
         """whether the last chunk has been taken"""
         self.record = current_call()
+        self.about = provenance(manifest.voice, self.record.mark)
+        """what its metadata say of its origin"""
         self._sentences = 0
         self._has_header = False
-        self._encoder = open_encoder(format, manifest.sample_rate_hz)
+        self._encoder = open_encoder(format, manifest.sample_rate_hz, self.about)
         self._scale = format.sample_rate_hz / manifest.sample_rate_hz
         self._on_taken = on_taken
         self._metrics = metrics

@@ -39,7 +39,6 @@ from dlpo_serving.request import PAUSES, SpeechRequest, SynthesisCall, check_req
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Stream
 from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.synthesis.job import SynthesisJob
 from dlpo_serving.voices.offered import LoadedVoice, OfferedVoices
 from dlpo_serving.voices.text_reader import text_errors_as_violations
 
@@ -102,6 +101,11 @@ class SynthesisService:
     def voices(self) -> Sequence[Manifest]:
         """Manifests of the voices, the default first."""
         return self.offered.manifests
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """Default voice of each bundle -> which keys mark it; see `dlpo.mark.NoiseMark.named`."""
+        return self.offered.marks
 
     def loaded_voices(self) -> Sequence[Manifest]:
         """`voices`; raises NotReadyError while there is none."""
@@ -186,6 +190,7 @@ class SynthesisService:
         manifest = voice.manifest
         words = size_of(request.dictionary) if request.dictionary else 0  # also read, and charged
         record.voice, record.characters = manifest.voice, characters
+        record.mark = voice.synthesizer.mark_of(steps)
         now = self._clock()
         stream = Stream(
             costs=voice.costs,
@@ -221,7 +226,7 @@ class SynthesisService:
                 if words:
                     request = await self._read(partial(reader.parsed, request), words)
                     call = replace(call, request=request)
-                job = SynthesisJob(voice.synthesizer.engine, request, steps)
+                job = voice.synthesizer.open_job(request, steps)
                 if characters or further is None:
                     read = partial(reader.read, request, looks_like)
                     text = await self._read(read, characters)

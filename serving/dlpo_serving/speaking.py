@@ -16,6 +16,8 @@ import numpy as np
 from dlpo.audio import Waveform
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError
+from dlpo.mark import PUBLIC, NoiseMark
+from dlpo_serving.encodings.provenance import provenance
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.request import Encoding, SpeechRequest
 from dlpo_serving.speech import Speech, spoken_here, spoken_there
@@ -60,6 +62,11 @@ class Speaking(ABC):
     def sample_rate(self) -> int:
         """Samples a second."""
 
+    @property
+    @abstractmethod
+    def provenance(self) -> str:
+        """What files say of their origin in their metadata."""
+
     @abstractmethod
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
         """The audio of a text while it is made; closing the iterator stops the work.
@@ -96,7 +103,7 @@ class Speaking(ABC):
 
         out = Path(path)
         check_sound_file(out)
-        with SoundFile(out, self.sample_rate) as file:
+        with SoundFile(out, self.sample_rate, about=self.provenance) as file:
             for samples in self.stream(text, **settings):
                 file.write(samples)
         return out
@@ -147,6 +154,7 @@ class Voice(Speaking):
             a bundle; None is the default, and for a text in another language the first voice that
             speaks it.
         engine, precision: what computes, see `dlpo_serving.engines.open_engine`.
+        mark: that its speech has, see docs/provenance.md; None: no mark, for research.
 
     Raises:
         InputError: there is no such voice.
@@ -159,8 +167,9 @@ class Voice(Speaking):
         *,
         engine: EngineName = "cpu",
         precision: EnginePrecision | None = None,
+        mark: NoiseMark | None = PUBLIC,
     ) -> None:
-        self._synthesizer = open_voice(name_or_path, engine, precision)
+        self._synthesizer = open_voice(name_or_path, engine, precision, mark=mark)
         manifest = self._synthesizer.manifest
         self._choice = None if name_or_path else VoiceChoice(manifest.of_voices)
         self._speakers = {"": self._synthesizer}
@@ -177,6 +186,10 @@ class Voice(Speaking):
     @property
     def sample_rate(self) -> int:
         return self._synthesizer.manifest.sample_rate_hz
+
+    @property
+    def provenance(self) -> str:
+        return provenance(self.name, self._synthesizer.mark_of())
 
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
         request = _request(text, settings)
@@ -255,6 +268,10 @@ class Client(Speaking):
             if rate := rates.get(part.partition("*")[0].strip()):
                 return rate
         raise InputError(f"{self.address} has no voice {self.name!r}; it has {', '.join(rates)}")
+
+    @property
+    def provenance(self) -> str:
+        return provenance(self.name or "the default", "as the server does")
 
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
         request = _request(text, settings)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dlpo.audio import Waveform
 from dlpo.text.common.feed import ends_at
 from dlpo.text.languages import LANGUAGES, open_language
+from dlpo_serving.encodings.provenance import provenance
 from dlpo_serving.request import Encoding, SpeechRequest
 from dlpo_serving.synthesis.timing import WordTiming
 
@@ -42,12 +43,19 @@ class Speech:
     """A text that is being spoken: iterate over it once for its pieces, made on demand."""
 
     def __init__(
-        self, rate_hz: int, pieces: Iterator[SpokenPiece], warnings: list[str], start: float
+        self,
+        rate_hz: int,
+        pieces: Iterator[SpokenPiece],
+        warnings: list[str],
+        start: float,
+        about: str = "",
     ) -> None:
         self.rate_hz = rate_hz
         self.pieces = pieces
         self.warnings = warnings
         """about the text; complete after the last piece, or at once if the text is known"""
+        self.about = about
+        """what a file's metadata say of its origin; see `provenance`"""
         self.audio_s = 0.0
         """seconds of audio made so far"""
         self.first_audio_s = 0.0
@@ -80,18 +88,21 @@ def spoken_here(
         looks_like: see `VoiceChoice.of`.
     """
     start, warnings = time.perf_counter(), list[str]()
+    steps = request.steps
     if pieces is not None:
         parts = synthesizer.stream_pieces(pieces, request, warnings)
         made = (SpokenPiece(chunk.samples, 0.0) for chunk in parts)
     else:
         prepared = synthesizer.read(request, looks_like)
         warnings += prepared.warnings
+        steps = prepared.steps
         ends = [*accumulate(len(sentence.normalized) for sentence in prepared.sentences)]
         made = (
             SpokenPiece(chunk.samples, ends[chunk.sentence] / ends[-1], chunk.words)
             for chunk in synthesizer.stream(prepared)
         )
-    return Speech(synthesizer.manifest.sample_rate_hz, made, warnings, start)
+    about = provenance(synthesizer.manifest.voice, synthesizer.mark_of(steps))
+    return Speech(synthesizer.manifest.sample_rate_hz, made, warnings, start, about)
 
 
 @contextmanager
@@ -132,7 +143,8 @@ def spoken_there(
     calls = streams()
     first = next(calls)
     with first[0], closing(received()) as made:  # ended even if its audio is never read
-        yield Speech(first[0].info.format.sample_rate_hz, made, warnings, start)
+        about = provenance(first[0].info.voice, "as the server does")
+        yield Speech(first[0].info.format.sample_rate_hz, made, warnings, start, about)
 
 
 def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[str]:

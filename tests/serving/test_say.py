@@ -41,7 +41,7 @@ SILENT = (
 
 @pytest.fixture(autouse=True)
 def fake_voice(synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(say_module, "open_voice", lambda *voice: synthesizer)
+    monkeypatch.setattr(say_module, "open_voice", lambda *voice, **_: synthesizer)
 
 
 @pytest.fixture

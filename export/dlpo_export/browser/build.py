@@ -15,6 +15,7 @@ import numpy as np
 
 from dlpo.bundle import Bundle, Manifest, Precision
 from dlpo.errors import BundleError
+from dlpo.mark.stream import PUBLIC_KEY, key_bits
 from dlpo_export.browser.joining import end_to_end, rename, scripted
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def build(bundle: Bundle, out: Path, precision: Precision | None = None) -> None
         joined = _JOINS[target](model, manifest)
         (out / f"{target}.onnx").write_bytes(joined.SerializeToString())
     shutil.copy(bundle.directory / "weights.bin", out)
+    (out / "signs.bin").write_bytes(np.packbits(key_bits(PUBLIC_KEY)).tobytes())
     (out / "host.json").write_text(json.dumps(_host(manifest, chosen)), encoding="utf-8")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,8 +50,11 @@ class CountingEncoder(AudioEncoder, Protocol):
     """passed to the codec so far, at the stream's rate"""
 
 
-def open_encoder(format: AudioFormat, voice_rate_hz: int) -> CountingEncoder:
+def open_encoder(format: AudioFormat, voice_rate_hz: int, about: str = "") -> CountingEncoder:
     """Open an encoder for one stream of samples at `voice_rate_hz`.
+
+    Args:
+        about: what its metadata say of its origin, if the format has any; see `provenance`.
 
     Raises:
         RequestError: the codec's library is not installed.
@@ -60,7 +62,7 @@ def open_encoder(format: AudioFormat, voice_rate_hz: int) -> CountingEncoder:
         EngineError: the codec can't be opened.
     """
     rate_hz = format.sample_rate_hz
-    encoder = _OPENERS[format.encoding](rate_hz)
+    encoder = _OPENERS[format.encoding](rate_hz, about)
     return _GuardedEncoder(encoder, voice_rate_hz, rate_hz)
 
 
@@ -160,9 +162,9 @@ def alaw(pcm: NDArray[np.int16]) -> NDArray[np.uint8]:
 class OggOpusEncoder:
     """An Ogg Opus stream (RFC 7845)."""
 
-    def __init__(self, sample_rate_hz: int) -> None:
+    def __init__(self, sample_rate_hz: int, about: str = "") -> None:
         """Raises RequestError, see `SndfileEncoder`."""
-        self._stream = SndfileEncoder(OPUS, sample_rate_hz)
+        self._stream = SndfileEncoder(OPUS, sample_rate_hz, about=about)
         self._packet = sample_rate_hz // PACKETS_PER_S  # samples
         lookahead = round(LOOKAHEAD_S * sample_rate_hz)
         # offsets in the last packet where the audio may end, see `finish`
@@ -228,15 +230,15 @@ def ogg_packets(pages: bytes) -> Iterator[bytes]:
                 size = 0
 
 
-_OPENERS: Mapping[Encoding, Callable[[int], AudioEncoder]] = {  # each takes the rate in Hz
-    Encoding.PCM_S16: lambda _: _SampleEncoder(),
-    Encoding.PCM_F32: lambda _: _SampleEncoder(lambda samples: samples.astype("<f4")),
-    Encoding.WAV: lambda rate_hz: _SampleEncoder(header=wav_header(rate_hz)),
-    Encoding.MULAW: lambda _: _SampleEncoder(lambda samples: mulaw(to_pcm16(samples))),
-    Encoding.ALAW: lambda _: _SampleEncoder(lambda samples: alaw(to_pcm16(samples))),
-    Encoding.FLAC: partial(SndfileEncoder, FLAC),
-    Encoding.MP3: lambda rate_hz: SndfileEncoder(MP3, rate_hz, mp3_header(rate_hz)),
+_OPENERS: Mapping[Encoding, Callable[[int, str], AudioEncoder]] = {  # rate in Hz, origin
+    Encoding.PCM_S16: lambda *_: _SampleEncoder(),
+    Encoding.PCM_F32: lambda *_: _SampleEncoder(lambda samples: samples.astype("<f4")),
+    Encoding.WAV: lambda rate_hz, _: _SampleEncoder(header=wav_header(rate_hz)),
+    Encoding.MULAW: lambda *_: _SampleEncoder(lambda samples: mulaw(to_pcm16(samples))),
+    Encoding.ALAW: lambda *_: _SampleEncoder(lambda samples: alaw(to_pcm16(samples))),
+    Encoding.FLAC: lambda rate_hz, about: SndfileEncoder(FLAC, rate_hz, about=about),
+    Encoding.MP3: lambda rate_hz, about: SndfileEncoder(MP3, rate_hz, mp3_header(rate_hz), about),
     Encoding.OGG_OPUS: OggOpusEncoder,
-    Encoding.OPUS_FRAMED: FramedOpusEncoder,
-    Encoding.AAC: AacEncoder,
+    Encoding.OPUS_FRAMED: lambda rate_hz, _: FramedOpusEncoder(rate_hz),
+    Encoding.AAC: lambda rate_hz, _: AacEncoder(rate_hz),
 }

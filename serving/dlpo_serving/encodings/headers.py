@@ -10,9 +10,10 @@ from __future__ import annotations
 import struct
 
 from dlpo_serving.encodings.formats import AudioFormat, Encoding, bit_rate
+from dlpo_serving.encodings.provenance import id3_bytes, wav_tail
 
 OPEN_END = 0xFFFFFFFF  # bytes; as the length in a WAV header: until the stream ends
-HEADER_BYTES = 512  # that `with_length` looks at; no header is longer
+HEADER_BYTES = 2048  # that `with_length` looks at; no header is longer
 FLAC_COUNTS = slice(18, 26)  # of STREAMINFO: 20 bits rate, 8 channels and width, 36 samples
 LAME_DELAY = 576  # samples that LAME puts before the audio, and its least number after it
 HAS_FRAMES, HAS_BYTES = 1, 2  # flags: FFmpeg skips a header that has neither
@@ -30,23 +31,27 @@ def wav_header(sample_rate_hz: int) -> bytes:
     )
 
 
-def with_length(content: bytes, format: AudioFormat, samples: int) -> bytes:
+def with_length(content: bytes, format: AudioFormat, samples: int, about: str = "") -> bytes:
     """The beginning of a stream, or all of it, with its length in the header if it has one.
 
     Args:
         content: at least the header.
         samples: of the whole stream, at its rate.
+        about: what the end of a WAV file says of its origin; see `provenance`.
     """
     match format.encoding:
         case Encoding.WAV:
-            sizes = 36 + 2 * samples, 2 * samples
-            return content[:4] + _u32(sizes[0]) + content[8:40] + _u32(sizes[1]) + content[44:]
+            tail = wav_tail(about)
+            sizes = 36 + 2 * samples + len(tail), 2 * samples
+            rest = content[44:] + tail * (len(content) >= 44 + 2 * samples)
+            return content[:4] + _u32(sizes[0]) + content[8:40] + _u32(sizes[1]) + rest
         case Encoding.FLAC:
             counts = int.from_bytes(content[FLAC_COUNTS], "big") >> 36 << 36 | samples
             return content[:18] + counts.to_bytes(8, "big") + content[26:]
         case Encoding.MP3:
             header = mp3_header(format.sample_rate_hz, samples)
-            return header + content[len(header) :]
+            tag = id3_bytes(content)
+            return content[:tag] + header + content[tag + len(header) :]
     return content
 
 

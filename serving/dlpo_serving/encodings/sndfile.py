@@ -19,6 +19,7 @@ import numpy as np
 from dlpo.audio import Waveform, to_pcm16
 from dlpo.errors import EngineError
 from dlpo_serving.encodings.formats import bit_rate, not_offered
+from dlpo_serving.encodings.provenance import GENERATOR, id3_tag
 
 if TYPE_CHECKING:
     from av import AudioFrame
@@ -47,11 +48,14 @@ OPUS = Codec("OGG", "OPUS")
 class SndfileEncoder:
     """One stream through one codec; its native memory is freed with it."""
 
-    def __init__(self, codec: Codec, sample_rate_hz: int, header: bytes = b"") -> None:
+    def __init__(
+        self, codec: Codec, sample_rate_hz: int, header: bytes = b"", about: str = ""
+    ) -> None:
         """Raises RequestError if libsndfile is missing, or was built without the codec.
 
         Args:
             header: what is sent in place of as many bytes of libsndfile's.
+            about: what its metadata say of its origin; see `provenance`.
         """
         try:
             import soundfile
@@ -65,7 +69,7 @@ class SndfileEncoder:
         self._error: type[Exception] = soundfile.SoundFileError
         self._outbox = _Outbox()
         self._is_empty = True
-        self._header = header
+        self._header = (id3_tag(about) if codec == MP3 else b"") + header
         self._unsent = len(header)
         try:
             self._file = soundfile.SoundFile(
@@ -88,6 +92,8 @@ class SndfileEncoder:
                 "this system forbids memory to be written and executed (systemd's"
                 " MemoryDenyWriteExecute, SELinux's deny_execmem), which soundfile does; allow it"
             ) from error
+        if about and codec != MP3:  # whose tags libsndfile would put before its own header
+            self._file.comment, self._file.software = about, GENERATOR
         if codec == OPUS:  # soundfile has no function for this
             page_ms = soundfile._ffi.new("double*", OGG_PAGE_MS)
             size = soundfile._ffi.sizeof("double")

@@ -14,6 +14,7 @@ from dlpo.errors import InputError
 from dlpo_serving.encodings.encoder import open_encoder
 from dlpo_serving.encodings.formats import Encoding, format_of
 from dlpo_serving.encodings.headers import HEADER_BYTES, with_length
+from dlpo_serving.encodings.provenance import wav_tail
 from dlpo_serving.errors import FieldViolation, RequestError
 
 STDOUT = Path("-")
@@ -68,13 +69,20 @@ def check_writable(path: Path) -> None:
 class SoundFile:
     """A file that grows with the audio; use it in a `with` statement, whose end completes it."""
 
-    def __init__(self, path: Path, source_rate_hz: int, sample_rate_hz: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        source_rate_hz: int,
+        sample_rate_hz: int | None = None,
+        about: str = "",
+    ) -> None:
         """Nothing is written yet.
 
         Args:
             path: its extension selects the encoding; "-" is standard output, as WAV.
             source_rate_hz: of the samples to write.
             sample_rate_hz: of the file; None means that of `usual_format`.
+            about: what its metadata say of its origin; see `provenance`.
 
         Raises:
             InputError: the extension is unknown, the encoding does not support this rate, or its
@@ -83,7 +91,8 @@ class SoundFile:
         """
         self._path = path
         self._format = format_of(encoding_of(path), sample_rate_hz, source_rate_hz)
-        self._encoder = open_encoder(self._format, source_rate_hz)
+        self._encoder = open_encoder(self._format, source_rate_hz, about)
+        self._about = about
 
     def __enter__(self) -> Self:
         with as_input_error(self._path):
@@ -105,8 +114,11 @@ class SoundFile:
                     self._write(self._encoder.finish())
                 if self._header and self._file.seekable():  # audio before an error stays playable
                     samples = self._encoder.samples
+                    if self._format.encoding is Encoding.WAV:
+                        self._file.write(wav_tail(self._about))
                     self._file.seek(0)
-                    self._file.write(with_length(self._header, self._format, samples))
+                    header = with_length(self._header, self._format, samples, self._about)
+                    self._file.write(header[: len(self._header)])
                 if self._path != STDOUT:
                     self._file.close()
                 if self._unfinished and error is None:

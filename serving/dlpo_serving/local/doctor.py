@@ -4,6 +4,7 @@
     look_at_machine     the CPU's features, the GPU, CUDA and TensorRT
     try_engines         every engine synthesizes, in a process of its own
     look_around         audio player
+    look_at_mark        which key marks speech
 
 Each yields findings. All of it runs with the base install alone and reports what is missing.
 
@@ -249,6 +250,20 @@ def look_around() -> Iterator[Finding]:
     none = f"none of {', '.join(names)}; without -o, dlpo say writes speech.wav"
     remedy = "apt-get install alsa-utils, or write a file: dlpo say TEXT -o speech.wav"
     yield Finding("audio player", "absent", none, remedy)
+
+
+def look_at_mark(voice: str) -> Iterator[Finding]:
+    """Which key marks the speech of a voice, and how surely it is found; see docs/provenance.md."""
+    try:
+        manifest = Bundle.load(find_voice(voice)).manifest
+    except DlpoError:  # `try_engines` reports it
+        return
+    if manifest.carries_mark(manifest.steps):
+        found = f"the public key marks {voice}; z {manifest.mark[str(manifest.steps)]:g} in 5 s"
+        yield Finding("mark", "ok", found)
+        return
+    what = f"{voice} is not known to carry the mark"
+    yield Finding("mark", "absent", what, f"dlpo export {voice} --measure-mark")
 
 
 def try_engines(voice: str) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlpo.errors import EngineError, InputError
+from dlpo.mark import PUBLIC, NoiseMark
 from dlpo.operating_system import is_quiet
 from dlpo_serving.alignment import TimedWords
 from dlpo_serving.captions import Captioner, format_named
@@ -46,6 +47,8 @@ class InProcess:
     precision: EnginePrecision | None = None
     captions: Path | None = None
     """file to write them to: .srt, .vtt or .json"""
+    mark: NoiseMark | None = PUBLIC
+    """that the speech has; None: no mark, for research"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def say(
     speaker = None
     with ExitStack() as stack:
         if isinstance(where, InProcess):
-            synthesizer = open_voice(voice, where.engine, where.precision, request)
+            synthesizer = open_voice(voice, where.engine, where.precision, request, mark=where.mark)
             speech = spoken_here(synthesizer, request)
             if where.captions:
                 captioner = Captioner(format_named(where.captions), speech.rate_hz)
@@ -143,7 +146,8 @@ def say(
             speech = stack.enter_context(spoken)
         sinks: list[SoundFile | Loudspeaker] = []
         if out is not None:
-            sinks.append(stack.enter_context(SoundFile(out, speech.rate_hz, sample_rate_hz)))
+            file = SoundFile(out, speech.rate_hz, sample_rate_hz, speech.about)
+            sinks.append(stack.enter_context(file))
         if play is not None:
             speaker = Loudspeaker(speech.rate_hz, or_in=play if out is None else None)
             sinks.append(stack.enter_context(speaker))

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 
+from dlpo.mark import UNMARKED
 from dlpo_serving.errors import CallRejectedError, status_of
 from dlpo_serving.operations.keys import bearer_token
 from dlpo_serving.operations.logs import FIELDS
@@ -36,6 +37,8 @@ class CallRecord:
     caller: str = ""
     """owner of the key that came with the call; empty if no keys are required"""
     voice: str = ""
+    mark: str = UNMARKED
+    """which keys mark the audio; see `dlpo.mark.NoiseMark.named`"""
     characters: int = 0
     audio_s: float = 0.0
     """seconds of audio made"""

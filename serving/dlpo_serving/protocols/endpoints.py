@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from dlpo.errors import needs
+from dlpo.mark import read_key
 from dlpo_serving.operations.call_scope import CallScope
 from dlpo_serving.operations.logs import GRPC_LOG, undecodable_metadata
 from dlpo_serving.operations.metrics import Metrics
@@ -194,6 +195,7 @@ async def _http(
         strict=settings.http_strict,
         aliases=dict(pair.split("=", 1) for pair in settings.voice_aliases),
         origins=settings.cors_origins,
+        mark_key=read_key(settings.mark_key),
         hosts=hosts_of(settings.http_host, settings.allowed_hosts),
     )
     app = build_app(service, metrics, scope, limits, settings.metrics)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dlpo.bundle import DEFAULT_VOICE
@@ -110,6 +110,12 @@ class ServerSettings:
     """file of words and their phonemes, in CMUdict's format, for every voice and call"""
     voice_poll_s: Positive = 2.0
     """seconds between scans of that folder"""
+    mark: Literal["on", "off"] = "on"
+    """whether speech has dlpo's inaudible mark; off for research only, see docs/provenance.md"""
+    mark_key: Path | None = None
+    """file of a key of your own, which marks beside the public one; see docs/provenance.md"""
+    mark_message: Annotated[int, Range(ge=0, le=65_535)] = 0
+    """number that the mark carries, such as one for who operates this server"""
     engine: EngineName = "cpu"
     """runtime for the voices"""
     precision: EnginePrecision | None = None

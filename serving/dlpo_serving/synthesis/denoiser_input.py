@@ -16,6 +16,7 @@ import numpy as np
 
 from dlpo.audio import PulseJitter
 from dlpo.bundle import Manifest
+from dlpo.mark import NoiseMark
 from dlpo.text import Sentence
 from dlpo.text.symbols import FIRST_PHONEME
 from dlpo_serving.engine import Engine, Floats
@@ -68,7 +69,14 @@ class DenoiserInput:
     """One encoded sentence; its windows must be requested in order."""
 
     def __init__(
-        self, engine: Engine, sentence: Sentence, request: SpeechRequest, steps: int, index: int
+        self,
+        engine: Engine,
+        sentence: Sentence,
+        request: SpeechRequest,
+        steps: int,
+        index: int,
+        begin: int = 0,
+        mark: NoiseMark | None = None,
     ) -> None:
         """Encode the sentence.
 
@@ -77,6 +85,8 @@ class DenoiserInput:
             request: its speed and pitch apply on top of those.
             steps: reverse steps, N.
             index: of the sentence in its text; with the seed, it keys the noise.
+            begin: its first sample in the whole audio; the mark's signs are counted from there.
+            mark: whose signs the noise has; None: its own.
 
         Raises:
             EngineError: the run-time failed, or predicted impossible durations.
@@ -99,6 +109,8 @@ class DenoiserInput:
         pitch = request.pitch_semitones + np.array(sentence.per_symbol("pitch_semitones"))
         self._pitch = np.repeat(pitch, self._pace.own)  # (N,) semitones
         self._volume = self._volume_of(sentence)
+        self._begin = begin
+        self._mark = mark
         self._generator = np.random.default_rng([request.seed, index])
         self._harmonics = HarmonicSource(manifest.grid, pulse_jitter(manifest, request.seed, index))
         first_block = self._own_frames(engine.context_frames(steps) + STREAM_LADDER[0])
@@ -192,6 +204,8 @@ class DenoiserInput:
             self._source[0, new] = manifest.source.amplitude * source.reshape(frames, -1)
         # Drawn in frame order, so that drawing in parts gives the same noise as drawing it all.
         draw = self._generator.standard_normal((frames, planes, manifest.hop_length), np.float32)
+        if self._mark:  # in the first noise alone: planes with the same signs would be correlated
+            self._mark.put_on(draw[:, 0], self._begin + self._made * manifest.hop_length)
         self._noise[:, 0, new] = draw.swapaxes(0, 1)
         self._made = stop
 

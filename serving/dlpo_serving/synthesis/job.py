@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dlpo.audio import Waveform
+from dlpo.mark import NoiseMark
 from dlpo.text import Sentence
 from dlpo_serving.engine import Engine, Floats, Stage, Unit
 from dlpo_serving.request import SpeechRequest
@@ -69,6 +70,7 @@ class SynthesisJob:
         request: SpeechRequest,
         steps: int,
         ladder: Sequence[int] = STREAM_LADDER,
+        mark: NoiseMark | None = None,
     ) -> None:
         """Start without sentences.
 
@@ -77,12 +79,14 @@ class SynthesisJob:
             request: how to speak; its text is ignored, see `add`.
             steps: reverse steps, one of the voice's options.
             ladder: sizes of the first chunks in frames; the last one repeats.
+            mark: whose signs the noise has; None: its own.
         """
         self.engine = engine
         """of the voice of the request"""
         self._engines = {"": engine}  # of the voices of the sentences; all share their graphs
         self._request = request
         self._steps = steps
+        self._mark = mark
         self._context = engine.context_frames(steps)
         manifest = engine.manifest
         gain = manifest.gain * 10 ** (request.volume_db / 20)
@@ -142,7 +146,11 @@ class SynthesisJob:
         else:
             sentence, _ = self._sentences.popleft()
             engine = self._speaking(sentence.voice)
-            inputs = DenoiserInput(engine, sentence, self._request, self._steps, self._begun)
+            rate_hz = engine.manifest.sample_rate_hz
+            begin = self._samples + round(self._pauses.before(sentence) * rate_hz)
+            inputs = DenoiserInput(
+                engine, sentence, self._request, self._steps, self._begun, begin, self._mark
+            )
             self._begun += 1
             chunks = cut(inputs.frames, self._context, self._sizes)
             self._current = _BegunSentence(sentence, inputs, chunks, next(chunks))

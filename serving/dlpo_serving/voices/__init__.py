@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dlpo.bundle import DEFAULT_VOICE, MANIFEST, Bundle, Manifest
 from dlpo.commit import PACKAGE
 from dlpo.errors import InputError
+from dlpo.mark import PUBLIC, NoiseMark
 from dlpo_serving.voices.names import about_voices, voice_named
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def open_voice(
     precision: EnginePrecision | None = None,
     request: SpeechRequest | None = None,
     dictionary: Mapping[str, str] | None = None,
+    mark: NoiseMark | None = PUBLIC,
 ) -> Synthesizer:
     """Load a voice with its engine and the text front end.
 
@@ -113,6 +115,7 @@ def open_voice(
         engine, precision: see `open_engine`.
         request: validated before the engine, the slowest part, is loaded.
         dictionary: word -> ARPAbet; overrides that of the voice.
+        mark: that its speech has; None: no mark, for research.
 
     Raises:
         RequestError: the voice does not support what the request asks for.
@@ -136,7 +139,7 @@ def open_voice(
         check_request(request, manifest if place == Path(name) else manifest.with_voice(name))
     words = {**manifest.dictionary, **(dictionary or {})}
     front_end = TextFrontEnd(words, manifest.language, manifest.symbols)
-    synthesizer = Synthesizer(open_engine(bundle, engine, precision), front_end)
+    synthesizer = Synthesizer(open_engine(bundle, engine, precision), front_end, mark)
     if bundle.manifest.voices and place != Path(name):
         return synthesizer.speaking(name)
     return synthesizer

@@ -78,6 +78,11 @@ class OfferedVoices:
             raise NotReadyError("the server is still loading its voice; try again shortly")
         return self.manifests
 
+    @property
+    def marks(self) -> dict[str, str]:
+        """Default voice of each bundle -> which keys mark it; see `dlpo.mark.NoiseMark.named`."""
+        return {name: voice.synthesizer.mark_of() for name, voice in self._bundles.items()}
+
     def _resolve(self) -> None:
         bundles = self._bundles.values()
         self.manifests = [voice for bundle in bundles for voice in bundle.manifest.of_voices]

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from dlpo.frame_grid import PUBLISHED_GRID
+from dlpo.mark import UNMARKED, NoiseMark, read_key
 from dlpo.operating_system import lower_priority
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.front_end import parse_dictionary
@@ -44,13 +45,26 @@ def open_voices(settings: ServerSettings) -> list[Synthesizer]:
     """
     if not settings.voices:
         check_engine(settings.engine, settings.precision)
+    mark = mark_of(settings)
     opened: list[Synthesizer] = []
     words = read_dictionary(settings.dictionary)
     parse_dictionary(words)  # reported even where all voices come from a folder
     for name in settings.voices:
         if not any(name in voice.manifest.offered_voices for voice in opened):
-            opened.append(open_voice(name, settings.engine, settings.precision, dictionary=words))
+            opened.append(
+                open_voice(name, settings.engine, settings.precision, dictionary=words, mark=mark)
+            )
     return opened
+
+
+def mark_of(settings: ServerSettings) -> NoiseMark | None:
+    """The mark that a server's speech has.
+
+    Raises:
+        InputError: the file of its key can't be read, or holds no key.
+    """
+    key = read_key(settings.mark_key)
+    return NoiseMark(key, settings.mark_message) if settings.mark == "on" else None
 
 
 def warm(synthesizer: Synthesizer, lanes: int = 1) -> LoadedVoice:
@@ -140,7 +154,8 @@ class VoiceRegistry:
         if engine == "cpu":  # elsewhere this would be the lane that computes; see docs/security.md
             try_bundle(path, precision)
         words = read_dictionary(self._settings.dictionary)
-        synthesizer = open_voice(path, engine, precision, dictionary=words)
+        mark = mark_of(self._settings)
+        synthesizer = open_voice(path, engine, precision, dictionary=words, mark=mark)
         return warm(synthesizer)  # on one lane: the others are busy with calls
 
     def _offer(self, voice: LoadedVoice) -> None:
@@ -158,6 +173,12 @@ class VoiceRegistry:
                 self._settings.max_first_audio_s,
             )
         self._offered.add(voice)
+        speaker, mark = voice.synthesizer, voice.synthesizer.mark_of()
+        if mark == UNMARKED:
+            why = "mark is off" if not speaker.mark else "its manifest does not say that it can"
+            _log.warning("voice %s is not marked: %s", voice.manifest.voice, why)
+        else:
+            _log.info("voice %s is marked: %s", voice.manifest.voice, mark)
         for name in offered:
             self._metrics.offer(voice.manifest.with_voice(name), self._settings.engine)
         self.filled.set()

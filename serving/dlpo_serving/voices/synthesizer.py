@@ -9,6 +9,7 @@ import numpy as np
 
 from dlpo.audio import Waveform
 from dlpo.errors import BundleError
+from dlpo.mark import PUBLIC, UNMARKED, NoiseMark
 from dlpo.text import Sentence, TextFrontEnd
 from dlpo.text.symbols import SYMBOLS, known_symbols
 from dlpo_serving.engine import Engine
@@ -36,7 +37,9 @@ class Synthesizer:
     each job on one thread at a time.
     """
 
-    def __init__(self, engine: Engine, front_end: TextFrontEnd) -> None:
+    def __init__(
+        self, engine: Engine, front_end: TextFrontEnd, mark: NoiseMark | None = PUBLIC
+    ) -> None:
         """Raises BundleError if the voice's symbols aren't those of this or an earlier version."""
         if not known_symbols(engine.manifest.symbols):
             raise BundleError(
@@ -45,6 +48,8 @@ class Synthesizer:
                 " version"
             )
         self.engine = engine
+        self.mark = mark
+        """that its speech has; None: no mark"""
         self.manifest = engine.manifest
         """the voice's manifest"""
         self.text_reader = TextReader(engine.manifest, front_end)
@@ -56,7 +61,7 @@ class Synthesizer:
         Raises:
             InputError: the bundle has no such voice.
         """
-        return Synthesizer(self.engine.speaking(voice), self.text_reader.front_end)
+        return Synthesizer(self.engine.speaking(voice), self.text_reader.front_end, self.mark)
 
     def read(self, request: SpeechRequest, looks_like: str | None = None) -> PreparedRequest:
         """Validate a request and convert its text to sentences of phonemes.
@@ -70,11 +75,22 @@ class Synthesizer:
         text = self.text_reader.read(request, looks_like)
         return PreparedRequest(request, text.sentences, steps, text.warnings)
 
+    def mark_of(self, steps: int | None = None) -> str:
+        """Which keys mark its speech in so many steps, by default its own number."""
+        carried = self.manifest.carries_mark(steps or self.manifest.steps)
+        return self.mark.named if self.mark and carried else UNMARKED
+
+    def open_job(
+        self, request: SpeechRequest, steps: int, ladder: Sequence[int] = STREAM_LADDER
+    ) -> SynthesisJob:
+        """A job without sentences, whose speech has this voice's mark."""
+        return SynthesisJob(self.engine, request, steps, ladder, self.mark)
+
     def job(
         self, utterance: PreparedRequest, ladder: Sequence[int] = STREAM_LADDER
     ) -> SynthesisJob:
         """The utterance as work for the engine; see `stream`."""
-        job = SynthesisJob(self.engine, utterance.request, utterance.steps, ladder)
+        job = self.open_job(utterance.request, utterance.steps, ladder)
         job.add(utterance.sentences)
         job.close()
         return job
@@ -113,7 +129,7 @@ class Synthesizer:
             EngineError: the run-time failed.
         """
         steps, feed = check_request(request, self.manifest), self.text_reader.feed(request)
-        job = SynthesisJob(self.engine, request, steps, ladder)
+        job = self.open_job(request, steps, ladder)
         for piece in pieces:
             with text_errors_as_violations():
                 job.add(feed.push(piece))

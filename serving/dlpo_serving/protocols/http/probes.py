@@ -16,7 +16,8 @@ def probe_answers(service: SynthesisService) -> dict[str, Probe]:
 
     def readyz() -> tuple[int, str]:
         if service.ready:
-            return 200, "ready\n"
+            marks = (f"mark {voice}: {mark}\n" for voice, mark in service.marks.items())
+            return 200, "".join(["ready\n", *marks])
         return 503, "not ready: warming up or shutting down\n"
 
     def health() -> tuple[int, str]:

@@ -54,7 +54,9 @@ class Delivery:
 
     def complete(self, audio: bytes) -> bytes:
         """All of the audio, with its length in the header if the encoding has one."""
-        return with_length(audio, self.speech.format, self.speech.encoded_samples)
+        return with_length(
+            audio, self.speech.format, self.speech.encoded_samples, self.speech.about
+        )
 
 
 OpenDelivery = Callable[[SpeechBody, AudioStream], Delivery]
@@ -264,6 +266,7 @@ async def send_audio(
                 "Cache-Control": "no-store",
                 "X-Accel-Buffering": "no",  # else nginx buffers the whole reply
                 "X-Voice": speech.manifest.voice,
+                "X-Mark": speech.record.mark,
                 "X-Sample-Rate": str(speech.format.sample_rate_hz),
             }
         )

@@ -34,6 +34,8 @@ class HttpLimits:
     """name that clients use -> voice; takes precedence over the built-in rules"""
     origins: tuple[str, ...] = ()
     """of web pages that may read replies (CORS); * for all"""
+    mark_key: bytes = b""
+    """the operator's own key, if speech is marked by one"""
     hosts: frozenset[str] = frozenset()
     """names by which the server may be addressed; empty for all"""
 

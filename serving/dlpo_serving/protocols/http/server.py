@@ -23,6 +23,7 @@ from dlpo_serving.protocols.apis import HTTP_APIS
 from dlpo_serving.protocols.http.api import KEYS, ROUTES, authorization, definitions
 from dlpo_serving.protocols.http.catalog import catalog
 from dlpo_serving.protocols.http.connections import PROBES, Connections
+from dlpo_serving.protocols.http.detect_route import detection
 from dlpo_serving.protocols.http.hosts import check_host
 from dlpo_serving.protocols.http.pages import page_routes
 from dlpo_serving.protocols.http.probes import probe_answers, probe_routes
@@ -41,7 +42,8 @@ EVERY_REPLY = {
 }
 # To pages of other origins (CORS).
 EXPOSED_HEADERS = (
-    "X-Voice", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After", "Server-Timing"
+    "X-Voice", "X-Mark", "X-Sample-Rate", "X-Request-Id", "X-Warning", "Retry-After",
+    "Server-Timing",
 )  # fmt: skip
 CALL = web.RequestKey("call", CallRecord)
 MAX_PATH = 100  # characters of an unknown path that are compared with ours
@@ -76,7 +78,7 @@ def build_app(
     """
     limits, scope = limits or HttpLimits(), scope or CallScope(metrics)
     sockets = SpeechSockets(service, limits, ParsingTurns(), scope)
-    offered = (*HTTP_APIS, catalog(HTTP_APIS))
+    offered = (*HTTP_APIS, catalog(HTTP_APIS), detection(limits))
     apis = definitions(offered, sockets)
     guarded = tuple(sorted({f"/{route.path.split('/')[1]}/" for route in apis}))
     middlewares = [_call_middleware(scope, limits.hosts, guarded)]

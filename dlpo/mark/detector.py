@@ -1,0 +1,241 @@
+"""Finds the mark in samples: whitens them, and correlates them with a key's signs at every lag.
+
+Long audio is cut into blocks. Correlations of adjacent blocks add up, since signs go on from
+sentence to sentence: windows of 1, 2, 4, 8 and 16 blocks are tried.
+
+How likely chance finds as much is bounded for any sound that was made without the key: the sum of
+given numbers under signs that are as good as drawn exceeds z times the root of the sum of their
+squares, on either side, with a probability of at most 2 exp(-z^2 / 2) (Hoeffding). This times the
+number of lags, windows and speeds that were tried is `chance`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from functools import cache
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlpo.mark.stream import (
+    DATA,
+    EVERY,
+    MESSAGE_BITS,
+    OWN,
+    PERIOD,
+    PUBLIC_KEY,
+    RATE_HZ,
+    key_signs,
+    message_columns,
+)
+
+LEAST_S = 0.5  # anything shorter is not judged
+THRESHOLD = -6.0  # log10 of the chance below which audio counts as marked
+MESSAGE_THRESHOLD = -3.0  # the same for a message
+BLOCK = PERIOD // 2  # samples, 2.7 s
+SEGMENT = 16  # blocks that are examined together; bounds memory
+WINDOW, HOP = 512, 256  # samples of the whitening's spectra
+FLOOR = 0.1  # of a spectrum's mean: weaker bins are codecs' leftovers and are not raised
+
+Signs = NDArray[np.float32]
+Spectrum = NDArray[np.complex64]
+
+
+class Place(NamedTuple):
+    """Where the mark was found."""
+
+    start_s: float
+    stop_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What was found in some audio."""
+
+    marked: bool | None
+    """None: too short to say"""
+    z: float = 0.0
+    """the largest correlation, in standard deviations of those by chance"""
+    chance: float = 0.0
+    """log10 of the probability, at most, that chance finds as much in audio without the mark"""
+    message: int | None = None
+    """None where it can't be read"""
+    places: tuple[Place, ...] = ()
+    speed: float = 1.0
+    """how much faster than it was spoken"""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "places": [place._asdict() for place in self.places]}
+
+    def __str__(self) -> str:
+        if self.marked is None:
+            return f"too short to say; expected {LEAST_S:g} s or more"
+        what = f"z {self.z:.1f}, by chance 10^{self.chance:.1f}"
+        if not self.marked:
+            return f"no mark found ({what})"
+        said = "unreadable" if self.message is None else self.message
+        where = ", ".join(f"{place.start_s:.1f} to {place.stop_s:.1f} s" for place in self.places)
+        speed = f", {self.speed:.3f} times as fast" if self.speed != 1 else ""
+        return f"marked ({what}), message {said}, at {where}{speed}"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRange:
+    """Some blocks, and the lag at which they fit best."""
+
+    first: int
+    stop: int
+    z: float
+    """negative where the polarity is turned"""
+    lag: int
+    """where a period of the signs begins"""
+
+    @property
+    def strength(self) -> float:
+        """z of either polarity."""
+        return abs(self.z)
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """The signs that are known whatever the message is."""
+
+    signs: Signs
+    """(PERIOD,) 0 where unknown"""
+    spectrum: Spectrum
+    places: tuple[int, ...]
+    """those known among every four"""
+
+
+@cache
+def pilot(own_key: bytes = b"") -> Pilot:
+    """What to correlate with: signs of the public key, or of one's own."""
+    places = (OWN,) if own_key else tuple(range(DATA))
+    signs = key_signs(own_key or PUBLIC_KEY)
+    signs[~np.isin(np.arange(PERIOD) % EVERY, places)] = 0
+    return Pilot(signs, np.conj(np.fft.rfft(signs)).astype(np.complex64), places)
+
+
+def detect_samples(
+    samples: NDArray[np.float32], own_key: bytes = b"", speeds: int = 1
+) -> Detection:
+    """Whether the mark is in (T,) samples at `RATE_HZ`.
+
+    Args:
+        samples: of any level.
+        own_key: look for this key's mark instead of the public one.
+        speeds: how many speeds are tried, this one included.
+    """
+    if len(samples) < LEAST_S * RATE_HZ:
+        return Detection(None)
+    known = pilot(own_key)
+    windows: list[BlockRange] = []
+    for start in range(0, len(samples), SEGMENT * BLOCK):
+        white = whitened(samples[start : start + SEGMENT * BLOCK])
+        windows += windows_of(white, start // BLOCK, known)
+    tried = math.log(2.0 * PERIOD * len(windows) * speeds)
+    best = max(windows, key=attrgetter("strength"))
+    chance = log10_chance(best.strength, tried)
+    found = [one for one in windows if log10_chance(one.strength, tried) <= THRESHOLD]
+    places = _merged([(w.first * BLOCK, min(w.stop * BLOCK, len(samples))) for w in _least(found)])
+    message = _message(samples, best) if found else None
+    return Detection(bool(found), round(best.strength, 2), round(chance, 2), message, places)
+
+
+def log10_chance(z: float, tried: float) -> float:
+    """log10 of the bound on the chance; `tried` is the logarithm of the number of hypotheses."""
+    return min(0.0, (tried - z * z / 2) / math.log(10))
+
+
+def whitened(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(T,) -> (T,): every frequency at each time about as strong as every other."""
+    clean = np.nan_to_num(np.asarray(samples, np.float32))
+    window = np.sin(np.pi * (np.arange(WINDOW, dtype=np.float32) + 0.5) / WINDOW)
+    padded = np.pad(clean, (HOP, WINDOW - len(clean) % HOP))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP] * window
+    spectra = np.fft.rfft(frames, axis=1)
+    size = np.abs(spectra)
+    spectra /= size + FLOOR * size.mean(axis=1, keepdims=True) + np.float32(1e-9)
+    halves = (np.fft.irfft(spectra, WINDOW, axis=1) * window).reshape(-1, 2, HOP)
+    joined: NDArray[np.float32] = (halves[1:, 0] + halves[:-1, 1]).ravel().astype(np.float32)
+    return joined[: len(clean)]
+
+
+def windows_of(white: NDArray[np.float32], begin: int, known: Pilot) -> list[BlockRange]:
+    """The windows of a segment of whitened samples whose first block is the file's `begin`th."""
+    blocks = -(-len(white) // BLOCK)
+    energy = np.zeros((blocks + 1, EVERY))
+    sums = np.zeros((blocks + 1, PERIOD), np.float32)
+    for number in range(blocks):
+        block = white[number * BLOCK : (number + 1) * BLOCK]
+        energy[number + 1] = np.bincount(np.arange(len(block)) % EVERY, block**2, EVERY)
+        turned = np.fft.rfft(np.pad(block, (0, PERIOD - len(block)))) * known.spectrum
+        lags = np.fft.irfft(turned, PERIOD)
+        sums[number + 1] = np.roll(lags, number % 2 * BLOCK)
+    energy, sums = energy.cumsum(axis=0), sums.cumsum(axis=0)
+    found = []
+    for first, stop in spans(blocks):
+        by_place = energy[stop] - energy[first]  # of the samples at each place among every four
+        around = np.add.outer(np.arange(EVERY), known.places) % EVERY
+        norms = np.sqrt(by_place[around].sum(axis=1)).astype(np.float32) + np.float32(1e-9)
+        z = (sums[stop] - sums[first]).reshape(-1, EVERY) / norms
+        lag = int(np.abs(z).argmax())
+        found.append(BlockRange(begin + first, begin + stop, float(z.ravel()[lag]), lag))
+    return found
+
+
+def spans(blocks: int) -> list[tuple[int, int]]:
+    """First and last + 1 of 1, 2, 4 and so on adjacent blocks, half overlapping, and of all."""
+    found, size = [], 1
+    while size < blocks:
+        step = max(1, size // 2)
+        found += [(first, first + size) for first in range(0, blocks - size + 1, step)]
+        size *= 2
+    return [*found, (0, blocks)]
+
+
+def _least(found: list[BlockRange]) -> list[BlockRange]:
+    """Those windows that contain no shorter one."""
+    least: list[BlockRange] = []
+    for one in sorted(found, key=lambda window: window.stop - window.first):
+        if not any(one.first <= other.first and other.stop <= one.stop for other in least):
+            least.append(one)
+    return least
+
+
+def _merged(spans: list[tuple[int, int]]) -> tuple[Place, ...]:
+    """Places in seconds, of spans in samples that may overlap."""
+    merged: list[list[int]] = []
+    for start, stop in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1][1] = max(stop, merged[-1][1])
+        else:
+            merged.append([start, stop])
+    return tuple(Place(round(a / RATE_HZ, 2), round(b / RATE_HZ, 2)) for a, b in merged)
+
+
+def _message(samples: NDArray[np.float32], window: BlockRange) -> int | None:
+    """The message that fits best where the mark was found; None if chance may fit as well.
+
+    Place n of the message has the 16 bits c(n), and is turned if c(n) and the message have an odd
+    number of ones in common: so one Walsh-Hadamard transform of the samples, added up by c(n),
+    has the correlation with every message.
+    """
+    white = whitened(samples[window.first * BLOCK : window.stop * BLOCK])
+    white = np.pad(white, (window.first % 2 * BLOCK, -len(white) % PERIOD + PERIOD))
+    folded = white[: len(white) // PERIOD * PERIOD].reshape(-1, PERIOD).sum(axis=0)
+    received = np.roll(folded, -window.lag)[DATA::EVERY] * key_signs(PUBLIC_KEY)[DATA::EVERY]
+    received = received * np.float32(math.copysign(1, window.z))
+    sums = np.bincount(message_columns(), received, 1 << MESSAGE_BITS)
+    fits: NDArray[np.float64] = sums.astype(np.float64)
+    for bit in range(MESSAGE_BITS):
+        even, odd = fits.reshape(-1, 2, 1 << bit).swapaxes(0, 1)
+        fits = np.concatenate([even + odd, even - odd], axis=1).ravel()
+    message = int(fits.argmax())
+    z = fits[message] / (np.linalg.norm(received) + 1e-9)
+    chance = log10_chance(float(z), MESSAGE_BITS * math.log(2))
+    return message if chance <= MESSAGE_THRESHOLD else None

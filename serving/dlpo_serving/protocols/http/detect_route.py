@@ -1,0 +1,82 @@
+"""`POST /v1/detect`: whether dlpo spoke in the audio of the body."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+from aiohttp import web
+
+from dlpo.errors import InputError
+from dlpo.mark.files import TooLongError, detect, read_audio
+from dlpo_serving.protocols.http.api import HttpApi, post
+from dlpo_serving.protocols.http.requests import HttpLimits
+from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
+from dlpo_serving.protocols.http.statuses import BodyError
+
+MAX_BYTES = 25_000_000
+MAX_S = 600.0
+WAITING = 8  # detections that may wait for the one that runs
+TYPES = ("audio/", "application/ogg", "application/octet-stream")
+
+
+def detection(limits: HttpLimits) -> HttpApi:
+    """The API; detections run one at a time, outside the event loop.
+
+    Args:
+        limits: its own key, if it has one: `?key=own` looks for its mark instead of the public one.
+    """
+    key = limits.mark_key
+    turn = asyncio.Semaphore(1)
+    waiting = 0
+
+    async def answer(answers: SpeechAnswers, request: web.Request) -> web.Response:
+        nonlocal waiting
+        if not request.content_type.startswith(TYPES):
+            what = f"Content-Type is {request.content_type}; expected audio, such as audio/mpeg"
+            raise BodyError(what, 415)
+        own = request.query.get("key", "public") == "own"
+        if own and not key:
+            raise BodyError("key is own, but this server has none; see --mark-key", 400)
+        if waiting >= WAITING:
+            raise BodyError("too many detections wait; try again in a minute", 429)
+        waiting += 1  # from here, so that few bodies are held at once
+        try:
+            audio = await _body(request, limits)
+            async with turn:
+                found = await asyncio.to_thread(_found, audio, key if own else b"")
+        finally:
+            waiting -= 1
+        return web.json_response(found)
+
+    summary = "Audio in: whether dlpo spoke in it, by the mark in its noise"
+    return HttpApi(
+        name="detection",
+        page="provenance.md",
+        uses="checks of where audio is from",
+        routes=[post("/v1/detect", answer, summary)],
+    )
+
+
+async def _body(request: web.Request, limits: HttpLimits) -> bytes:
+    received = bytearray()
+    try:
+        async with asyncio.timeout(max(limits.body_s, limits.stall_s)):
+            async for part in request.content.iter_any():
+                received += part
+                if len(received) > MAX_BYTES:
+                    raise BodyError(f"the body has more than {MAX_BYTES} bytes; send a part", 413)
+    except TimeoutError as error:
+        raise BodyError("the body did not arrive in time; send it immediately", 408) from error
+    return bytes(received)
+
+
+def _found(audio: bytes, key: bytes) -> dict[str, object]:
+    """Raises BodyError: the audio is too long; InputError: it can't be read."""
+    try:
+        samples = read_audio(io.BytesIO(audio), MAX_S)
+    except TooLongError as error:
+        raise BodyError(str(error), 413) from error
+    except InputError as error:
+        raise BodyError(str(error), 415) from error
+    return detect(samples, key=key).as_dict()

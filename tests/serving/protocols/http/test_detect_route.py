@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import soundfile
+
+from dlpo.mark import PUBLIC
+from dlpo_serving.protocols.http import detect_route
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.voices import open_voice
+from tests.serving.protocols.http.conftest import Client, RunningServer
+
+RATE_HZ = 24_000
+WAV = {"Content-Type": "audio/wav"}
+
+
+def wav(samples: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, RATE_HZ, format="WAV")
+    return file.getvalue()
+
+
+def test_server_finds_its_own_mark(
+    client: Client, open_http_server: Callable[..., RunningServer]
+) -> None:
+    server = open_http_server(open_voice())
+    spoken = client.speak(server, input="She sells sea shells.", response_format="mp3")
+
+    reply = client.post(server, spoken.read(), {"Content-Type": "audio/mpeg"}, "/v1/detect")
+
+    assert spoken.headers["X-Mark"] == PUBLIC.named
+    found = json.loads(reply.read())
+    assert (reply.status, found["marked"], found["message"]) == (200, True, 0)
+    assert PUBLIC.named in client.get(server, "/readyz").read().decode()
+
+
+def test_speech_without_a_mark_says_so(client: Client, server: RunningServer) -> None:
+    assert client.speak(server).headers["X-Mark"] == "none"
+    quiet = client.post(server, wav(np.zeros(RATE_HZ // 4)), WAV, "/v1/detect")
+    assert json.loads(quiet.read())["marked"] is None
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"no audio", "audio/wav", 415),
+        (b"{}", "application/json", 415),
+        (bytes(2_000_000), "audio/wav", 413),
+        (wav(np.zeros(20 * RATE_HZ)), "audio/wav", 413),
+    ],
+    ids=["no audio", "JSON", "too large", "too long"],
+)
+def test_what_cannot_be_examined_is_refused(
+    content: bytes,
+    kind: str,
+    status: int,
+    client: Client,
+    server: RunningServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(detect_route, "MAX_BYTES", 1_500_000)
+    monkeypatch.setattr(detect_route, "MAX_S", 10.0)
+
+    reply = client.post(server, content, {"Content-Type": kind}, "/v1/detect")
+
+    assert reply.status == status
+    assert json.loads(reply.read())["error"]["message"]
+
+
+def test_own_key_that_is_missing_is_refused(client: Client, server: RunningServer) -> None:
+    reply = client.post(server, wav(np.zeros(RATE_HZ)), WAV, "/v1/detect?key=own")
+
+    assert reply.status == 400
+
+
+def test_voice_in_many_pieces_has_the_same_bits() -> None:
+    voice, request = open_voice(), SpeechRequest("One. Two. Three.", seed=3)
+
+    chunks = list(voice.stream(voice.read(request)))
+
+    np.testing.assert_array_equal(
+        np.concatenate([chunk.samples for chunk in chunks]), voice.speak(request)
+    )
