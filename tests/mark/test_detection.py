@@ -106,7 +106,7 @@ def test_nothing_is_found_without_the_mark(voice: Synthesizer) -> None:
 
 def test_cuts_leave_the_bits(voice: Synthesizer) -> None:
     whole = voice.speak(REQUEST)
-    pieces = [chunk.samples for chunk in voice.stream_pieces(list(TEXT), REQUEST, (5, 11))]
+    pieces = [chunk.samples for chunk in voice.stream_pieces(list(TEXT), REQUEST, ladder=(5, 11))]
 
     np.testing.assert_array_equal(np.concatenate(pieces), voice.speak(REQUEST, (5, 11)))
     np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-3)
