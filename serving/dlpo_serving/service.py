@@ -84,7 +84,7 @@ class SynthesisService:
         self._quotas = quotas
         self._clock = clock
         self.offered = OfferedVoices()
-        """the voices by name"""
+        """the voices by name: add them here; calls in progress keep theirs"""
         self._memory = TextMemory()
         self.max_characters = settings.max_characters
         """of the text of a call"""
@@ -115,14 +115,6 @@ class SynthesisService:
     def ready(self) -> bool:
         """Whether there is a voice, and load balancers may send calls here."""
         return bool(self.voices) and not self._leaving
-
-    def add_voice(self, voice: LoadedVoice) -> None:
-        """Offer a voice, or a new version of one; calls in progress keep theirs."""
-        self.offered.add(voice)
-
-    def remove_voice(self, name: str) -> LoadedVoice:
-        """Withdraw a voice; calls in progress keep it."""
-        return self.offered.remove(name)
 
     def leave(self) -> None:
         """Stop being ready; calls that still arrive are served until `drain`."""

@@ -56,7 +56,7 @@ def with_service(synthesizer: Synthesizer) -> Speak:
             service = SynthesisService(
                 executor, chosen, settings or ServerSettings(), metrics, quotas
             )
-            service.add_voice(warm(synthesizer))
+            service.offered.add(warm(synthesizer))
             yield service
 
     return run
@@ -129,9 +129,9 @@ async def test_open_call_keeps_a_replaced_or_removed_voice(
     async with with_service() as service:
         before = await audio_of(service, call())
         async with service.synthesize(call()) as speech:
-            service.add_voice(warm(fake_voice(Louder())))
+            service.offered.add(warm(fake_voice(Louder())))
             after = await audio_of(service, call())
-            service.remove_voice("fake")
+            service.offered.remove("fake")
             with pytest.raises(NotReadyError):
                 await audio_of(service, call())
             pieces = await heard(speech)
@@ -179,7 +179,7 @@ async def test_every_kind_of_call_teaches_the_pace_of_the_voice(
 ) -> None:
     async with with_service() as service:
         voice = warm(synthesizer)
-        service.add_voice(voice)
+        service.offered.add(voice)
         before = voice.costs.frames_per_character
         async with service.synthesize(call(text), further and later(further)) as speech:
             await heard(speech)

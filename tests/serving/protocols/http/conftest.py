@@ -105,7 +105,7 @@ def open_server(
         executor = EngineExecutor(Scheduler(policy, lanes=1), 1, metrics)
         service = SynthesisService(executor, policy, ServerSettings(), metrics)
         if synthesizer:
-            service.add_voice(LoadedVoice(synthesizer, Costs(measure_costs(synthesizer))))
+            service.offered.add(LoadedVoice(synthesizer, Costs(measure_costs(synthesizer))))
         scope = CallScope(metrics, authorize=authorize)
         app = build_app(service, metrics, scope, http_limits, show_metrics)
         async with listening(app, "127.0.0.1", 0) as port:
