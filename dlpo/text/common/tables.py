@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
+_LONGEST_ABBREVIATION = 8
 _LIST = re.compile(r"\{([A-Za-z][A-Za-z ]{1,40})\}")
 
 
@@ -68,6 +69,12 @@ class Tables:
     def words(self, name: str) -> dict[str, list[str]]:
         """NAME.tsv: first cell -> the words of the second."""
         return {first: second.split() for first, second in self.column(name).items()}
+
+    def abbreviations(self) -> frozenset[str]:
+        """Short first cells of all tables and their parts, in lower case, and "have forms"."""
+        keys = (key.lower() for key in self._rows_by_key if len(key) <= _LONGEST_ABBREVIATION)
+        parts = (part for key in keys for part in re.findall(r"[^\W\d_]+", key))
+        return frozenset(parts) | self.word_list("have forms")
 
     @cached_property
     def _lists(self) -> dict[str, list[str]]:
