@@ -1,9 +1,10 @@
-"""Train the choice of readings of `dlpo.text` on the sentences of recipe/texts/readings: 15 s.
+"""Train the choice of readings of `dlpo.text` on the sentences of recipe/texts/readings: 20 s.
 
     python scripts/train_chooser.py
 
-Writes ``dlpo/text/en_us/readings.zip`` and says how many sentences are right that were left out. A
-ridge regression: in each sentence the right reading's score exceeds that of another one by 1.
+Writes ``readings.zip`` and ``periods.zip`` in dlpo/text/en_us and says how many sentences are
+right that were left out. A ridge regression: in each sentence the right reading's score exceeds
+that of another one by 1.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from zlib import crc32
 import numpy as np
 
 from dlpo.text import TextFrontEnd
+from dlpo.text.common.periods import KIND, period_after
 from dlpo.text.common.surroundings import PARTS, WHOLE, Surroundings, Vectors
 from dlpo.text.common.tables import Tables
 
 ROOT = Path(__file__).resolve().parents[1]
-OUTPUT = ROOT / "dlpo" / "text" / "en_us" / "readings.zip"
-VECTORS = OUTPUT.with_name("word_vectors.zip")
+OUTPUT = ROOT / "dlpo" / "text" / "en_us"
+VECTORS = OUTPUT / "word_vectors.zip"
 UNIT = 100  # length of a vector there
 TABLES = Tables(str(ROOT / "recipe" / "texts" / "readings" / "README.md"))
 SENTENCES = ("first", "second", "third")
@@ -40,6 +42,7 @@ GATE = 0.7  # log odds that a reading needs which is as common as the first one
 SMOOTHING = 10  # how often each reading is assumed to occur besides
 
 Array = Any
+Readings = dict[str, dict[str, tuple[str, int]]]
 
 
 class Place(NamedTuple):
@@ -54,7 +57,7 @@ class Place(NamedTuple):
     """Of each wrong reading, the weights that score: 1 in favor of the right one, -1 against."""
 
 
-def readings() -> dict[str, dict[str, tuple[str, int]]]:
+def readings() -> Readings:
     """Word -> its readings, first that which needs no evidence -> kind and count."""
     found = defaultdict[str, dict[str, tuple[str, int]]](dict)
     for word, phonemes, kind, count in TABLES.rows("readings"):
@@ -78,9 +81,6 @@ def places(name: str, surroundings: Surroundings, size: int) -> list[Place]:
         front_end.process(sentence)
         every = ((words, at) for words in said for at, one in enumerate(words))
         words, at = next((words, at) for words, at in every if words[at].lower() == word)
-        meaning = np.zeros((PARTS, size))
-        for _, part, vector, weight in surroundings.meanings(words, at):
-            meaning[part] += np.array(vector) * (weight / WHOLE / UNIT)
         keys = {
             one: {kind} - {""} | ({f"{word} {one}"} if number else set())
             for number, (one, (kind, _)) in enumerate(known[word].items())
@@ -91,8 +91,34 @@ def places(name: str, surroundings: Surroundings, size: int) -> list[Place]:
             if one != right
         ]
         features = surroundings.features(words, at)
+        meaning = meaning_of(words, at, surroundings, size)
         found.append(Place(word, sentence, features, meaning, differences))
     return found
+
+
+def periods(surroundings: Surroundings, size: int) -> list[Place]:
+    """Those of the sentences with an abbreviation, at whose period they end or go on."""
+    language, found = TextFrontEnd().language, list[Place]()
+    for right, before, after in TABLES.rows("periods"):
+        text = f"{before} {after}"
+        tokens = list(language.tokens(text))
+        token = [one for one in tokens if one.end <= len(before)][-1]
+        following = next(one for one in tokens if one.start > len(before))
+        period = period_after(text, token, following)
+        assert period, f"{text}: got no abbreviation before the period, expected one"
+        keys = dict.fromkeys((period.name, KIND), 1 if right == "end" else -1)
+        features = surroundings.features(period.words, period.place)
+        meaning = meaning_of(period.words, period.place, surroundings, size)
+        found.append(Place(period.name, text, features, meaning, [keys]))
+    return found
+
+
+def meaning_of(words: Sequence[str], at: int, surroundings: Surroundings, size: int) -> Array:
+    """The vectors around a word, (PARTS, size)."""
+    meaning = np.zeros((PARTS, size))
+    for _, part, vector, weight in surroundings.meanings(words, at):
+        meaning[part] += np.array(vector) * (weight / WHOLE / UNIT)
+    return meaning
 
 
 class Equations:
@@ -167,13 +193,16 @@ def slope_of(scores: Array) -> float:
     return float(min(slopes, key=lambda slope: np.logaddexp(0.0, -slope * scores).mean()))
 
 
-def write(sparse: Array, dense: Array, keys: Sequence[str], slope: float) -> None:
+def write(
+    output: Path, known: Readings, sparse: Array, dense: Array, keys: Sequence[str], slope: float
+) -> None:
     """The file that `Chooser` reads."""
     quantum = np.abs(dense).max() / 127
     step = math.ceil(np.abs(sparse).max() / quantum / 127)
     unit = 1 / (slope * quantum)
-    gates, kinds = dict[str, int](), dict[str, str]()
-    for word, of_word in readings().items():
+    gates = dict[str, int]()
+    kinds = {key: KIND for key in keys if key.endswith(" .")}
+    for word, of_word in known.items():
         usual = next(iter(of_word.values()))[1]
         for phonemes, (kind, count) in of_word.items():
             odds = math.log((usual + SMOOTHING) / (count + SMOOTHING))
@@ -188,7 +217,7 @@ def write(sparse: Array, dense: Array, keys: Sequence[str], slope: float) -> Non
         "sparse.int8": np.rint(sparse / quantum / step).astype(np.int8).tobytes(),
         "dense.int8": np.rint(dense / quantum).astype(np.int8).tobytes(),
     }
-    with zipfile.ZipFile(OUTPUT, "w") as archive:
+    with zipfile.ZipFile(output, "w") as archive:
         for name, data in contents.items():
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, 9)
 
@@ -197,14 +226,20 @@ def main() -> None:
     vectors = Vectors(VECTORS)
     surroundings = Surroundings(TABLES.words("classes"), vectors)
     found = [place for name in SENTENCES for place in places(name, surroundings, vectors.size)]
+    train(OUTPUT / "readings.zip", found, readings())
+    train(OUTPUT / "periods.zip", periods(surroundings, vectors.size), {})
+
+
+def train(output: Path, found: Sequence[Place], known: Readings) -> None:
+    """Write a model, and say how well it does on sentences that it doesn't know."""
     keys = sorted({key for place in found for one in place.differences for key in one})
     equations = Equations(found, keys)
     scores = left_out(equations, found)
     print(f"left out: {(scores > 0).sum()} of {len(scores)} right")
     sparse, dense = equations.solved(np.ones(equations.number))
     dense *= equations.sizes / UNIT
-    write(FEATURE * sparse[:BUCKETS], dense, keys, slope_of(scores))
-    print(f"{OUTPUT}: {OUTPUT.stat().st_size} bytes")
+    write(output, known, FEATURE * sparse[:BUCKETS], dense, keys, slope_of(scores))
+    print(f"{output}: {output.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

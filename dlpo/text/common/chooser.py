@@ -45,16 +45,15 @@ class Choice(NamedTuple):
 class Chooser:
     """The model, loaded. Safe to share between threads."""
 
-    def __init__(self, weights: Path, vectors: Path) -> None:
+    def __init__(self, weights: Path, vectors: Vectors) -> None:
         from zipfile import ZipFile  # with the first word that needs it
 
         with ZipFile(weights) as archive:
             header = json.loads(archive.read("header.json"))
             self._sparse = memoryview(archive.read("sparse.int8")).cast("b")
             self._dense = memoryview(archive.read("dense.int8")).cast("b")
-        known = Vectors(vectors)
-        self.surroundings = Surroundings(header["classes"], known)
-        self._size = known.size
+        self.surroundings = Surroundings(header["classes"], vectors)
+        self._size = vectors.size
         self._rows: dict[str, int] = {key: row for row, key in enumerate(header["keys"])}
         self._salts = {key: crc32(key.encode()) for key in self._rows}
         self._kinds: dict[str, str] = header["kinds"]

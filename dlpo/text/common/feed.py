@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 from dlpo.errors import TextError
@@ -29,14 +30,14 @@ _BLOCK = 2000  # characters of a large piece that are examined at a time
 _PLACE = re.compile(r"[\s—]")
 _LETTER = re.compile(r"[^\W_]")
 LOOKAHEAD = 100  # characters to wait for after a possible end, at most
-_CONTINUATIONS = ("", "aaa", "1", ".")  # of the word that follows: a word, a name, a code, U. S.
-_OF_JOURNAL = "Med."  # a word that may follow in the title of a journal: Proc. Natl. Acad.
 _CONTEXT = 80  # characters before it that decide what its period belongs to
 _STOP = re.compile(r"""[.!?…]["')\]}”’»]{0,4}$""")
 _CLAUSE = re.compile(r"""(?:[,;:]["')\]}”’»]{0,4}|[\s-][-–]|—)$""")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n$")
 _NEXT = re.compile(r"\n[^\S\n]*\n|[^\W_]")  # a paragraph's end, or what a word begins with
 _SPACE = re.compile(r"\s")
+_AT_PERIOD = re.compile(r"(?<!\w)([^\W\d_]{2,})\.$")
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 class TextFeed:
@@ -218,54 +219,66 @@ def ends_at(
     if following[0][0] == "\n":
         return True
     first = following.start()
-    word_end = _SPACE.search(text, first, limit)
-    enough = enough or word_end is not None
-    whole_word = word_end.start() if word_end else limit
+    # What follows says what an abbreviation is: fl. oz, Mass. Gov., 5 mi. N of it.
+    known_to, enough = _two_words(text, first, limit, enough, language)
     if not stop:
-        if not following[0].isdigit():
+        if following[0].islower():
             return True
-        if not enough:  # perhaps part of a date
+        if not enough:  # perhaps part of a date, or what a state is known by: Gary, Ind.
             return None
-        return not _around(text, place, whole_word, language).is_one
+        return not _around(text, place, known_to, language).belong
     small, capitals = cases
     all_lower = not capitals and text[:first] == text[:first].lower()
-    shouts = not small and is_upper(text[:whole_word])
+    shouts = not small and is_upper(text[:known_to])
     if following[0].islower() and not all_lower:
         return False
-    # A word in lower case may be what an abbreviation is known by: fl. oz, int. rate.
-    if not enough and (following[0].islower() or _may_abbreviate(text, place, first + 1, language)):
+    if not (all_lower or shouts) and _is_certain(before, language):
+        return True
+    if not enough:
         return None
-    around = _around(text, place, whole_word if enough else first + 1, language)
-    if around.is_one:
+    around = _around(text, place, known_to, language)
+    if around.belong:
         return False
     if around.before is None or around.after is None:  # in another script
         return True
-    opening = language.tokens(language.characters.readable(text[:_CONTEXT]).text, shouted=False)
-    opener = next(iter(opening), around.before)
-    end = sentence_end(
-        opener, around.before, around.gap, around.after, all_lower or shouts, language
-    )
-    return end != ""
+    one_case = all_lower or shouts
+    return sentence_end(around.text, around.before, around.after, one_case, language) != ""
 
 
-def _may_abbreviate(text: str, place: int, end: int, language: Language) -> bool:
-    """Whether the period before a place may be an abbreviation's, by what may follow ``end``."""
-    journal = text[: place + 1] + _OF_JOURNAL
-    for possible in (*(text[:end] + rest for rest in _CONTINUATIONS), journal):
-        around = _around(possible, place, len(possible), language)
-        if around.is_one or (around.before is not None and around.before.text.endswith(".")):
-            return True
-    return False
+def _is_certain(before: str, language: Language) -> bool:
+    """Whether a text has ended at its last mark, whatever follows with a capital."""
+    if not (found := _AT_PERIOD.search(before)):
+        return before[-1] in "!?"
+    word = found[1].lower()
+    is_plain = language.is_word(word) and not found[1].isupper()
+    return is_plain and word not in language.abbreviations
+
+
+def _two_words(
+    text: str, first: int, limit: int, final: bool, language: Language
+) -> tuple[int, bool]:
+    """Where the words end that follow a place, and whether they are all that decides.
+
+    Two words, or one that usually begins a sentence.
+    """
+    ends = [space.start() for space in islice(_SPACE.finditer(text, first, limit), 2)]
+    opening = _WORD.match(text, first)
+    word = opening[0] if ends and opening and opening.end() == ends[0] else ""
+    if word.istitle() and language.starts_sentence(word.lower()):
+        return ends[0], True
+    if len(ends) > 1:
+        return ends[1], True
+    return min(len(text), limit), final
 
 
 class _Around(NamedTuple):
     """The tokens on both sides of a place."""
 
+    text: str
     before: Token | None
-    gap: str
     after: Token | None
-    is_one: bool
-    """Whether one token spans the place."""
+    belong: bool
+    """Whether they are read otherwise apart than together, or one token spans the place."""
 
 
 def _around(text: str, place: int, end: int, language: Language) -> _Around:
@@ -275,12 +288,16 @@ def _around(text: str, place: int, end: int, language: Language) -> _Around:
     readable = language.characters.readable
     left = readable(text[start:place]).text
     whole = left + readable(text[place:end]).text
-    found = list(language.tokens(whole, shouted=False))
+    found, left_alone, right_alone = (
+        [*language.tokens(part, shouted=False)] for part in (whole, left, whole[len(left) :])
+    )
     before = [token for token in found if token.end <= len(left)]
     after = [token for token in found if token.start >= len(left)]
     return _Around(
+        whole,
         before[-1] if before else None,
-        whole[before[-1].end if before else 0 : after[0].start if after else len(whole)],
         after[0] if after else None,
-        len(before) + len(after) < len(found),
+        len(before) + len(after) < len(found)
+        or [one.words for one in before] != [one.words for one in left_alone]
+        or [one.words for one in after] != [one.words for one in right_alone],
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 
 from dlpo.text.common.abbreviations import opens_sentence
 from dlpo.text.common.characters import Characters
+from dlpo.text.common.chooser import Chooser
 from dlpo.text.common.endings import Endings
 from dlpo.text.common.forms import FormReader
 from dlpo.text.common.language import Phonemes, Token
+from dlpo.text.common.periods import ends_by, period_after
 from dlpo.text.common.tables import Tables
 
 
@@ -32,7 +34,11 @@ class FormLanguage:
         characters: Characters,
         forms: FormReader,
         endings: Endings,
+        model: Callable[[], Chooser | None] = lambda: None,
     ) -> None:
+        """``model``: what decides where rows leave something open, loaded when it is asked."""
+        self._model = model
+        self.abbreviations = tables.abbreviations()
         self.code = code
         self.name = name
         self.characters = characters
@@ -68,18 +74,27 @@ class FormLanguage:
         """See `Language`."""
         return opens_sentence(word, self._sentence_starters)
 
-    def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
-        """See `Language`: not that of "Mr.", and if a usual first word follows.
+    def period_ends_sentence(self, text: str, token: Token, following: Token) -> bool:
+        """See `Language`: not that of "Mr.", and if a usual first word follows, or by the model.
 
         A name or a number follows the words of "before names". In small letters, as all of a text
         in one case, only a word that doesn't join clauses begins a sentence.
         """
-        opening = following.words[0]
-        if token.words[-1] in self._before_names or len(following.words) > 1:
+        opening, is_own = following.words[0], token.text[-1] == "."
+        if is_own and {token.words[-1], token.text} & self._before_names:
             return False
-        if following.text[0].islower() and opening in self._joining_words:
-            return False
-        return following.text[0].isalpha() and self.starts_sentence(opening)
+        if following.text[0].islower():
+            usual = opening not in self._joining_words and self.starts_sentence(opening)
+            return usual or not is_own
+        is_word = len(following.words) == 1 and following.text[0].isalpha()
+        if is_word and self.starts_sentence(opening):
+            return True
+        is_letter = len(token.text) == 1 and token.text.isupper()
+        is_open = is_own or is_letter or token.text[0].isdigit()
+        period = period_after(text, token, following) if is_open else None
+        is_open = is_word and (following.text[1:2].islower() or len(following.text) == 1)
+        model = self._model() if period and is_open else None
+        return ends_by(model, period, not is_own, not is_own) if model and period else not is_own
 
     def falls(self, words: Sequence[str]) -> bool:
         """See `Language`: "Where is it?" falls as "Here it is." does, "Is it here?" rises.

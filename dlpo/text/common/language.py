@@ -133,16 +133,20 @@ class Language(Protocol):
     def pronunciations(self, word: str) -> Sequence[Phonemes]:
         """All ways in which a word, as in tokens, may be said in some sentence; perhaps none."""
 
+    @property
+    def abbreviations(self) -> Container[str]:
+        """What may be one before a period, in lower case and without it."""
+
     def is_word(self, written: str) -> bool:
         """Whether a run of small letters can be a word, rather than an abbreviation."""
 
     def starts_sentence(self, word: str) -> bool:
         """Whether a word in lower case is a usual first one of a sentence."""
 
-    def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
-        """Whether a sentence ends at the period that belongs to a token, as of an abbreviation.
+    def period_ends_sentence(self, text: str, token: Token, following: Token) -> bool:
+        """Whether a sentence ends at the period after a token of a text, as of an abbreviation.
 
-        ``first``: the sentence's first token, perhaps the same.
+        The period belongs to the token, or is apart: "10 oz. Mason jars".
         """
 
     def falls(self, words: Sequence[str]) -> bool:

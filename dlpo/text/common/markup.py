@@ -65,7 +65,7 @@ _UNFINISHED = late(
     r"(?:[,;–—&(\[-]|(?:\A|\s)[A-Z][a-z]{1,3}\."
     rf"|\b(?:{_TABLES.any_of('in an unfinished line')}))\Z"
 )
-_JOINED = late(rf"\b(?:{_TABLES.any_of('in a wrapped line')})\Z")  # but "Sign in", in a menu
+_JOINED = late(rf"(?<![\w-])(?:{_TABLES.any_of('in a wrapped line')})\Z")  # but "Sign in"
 _BEFORE_PICTURE = late(rf"\b(?:{_TABLES.any_of('before a picture in a line')})\Z")
 _AT_PICTURE = late(_PICTURE)
 _LINE_END = late(  # but not before a line that Markdown marks
@@ -213,7 +213,7 @@ def _line_end(match: re.Match[str], before: int) -> str:
     following = re.split(r"[\n\f]", text[end : end + _LINE], maxsplit=1)[0].lstrip()
     wraps = _UNFINISHED.search(line) is not None or line.count("(") > line.count(")")
     width = len(line) + (before if len(line) == place else 0)
-    if not (following[0].isupper() and line.count(" ") < _FEW):
+    if following[0].islower() or line.count(" ") >= _FEW:
         wraps = wraps or _JOINED.search(line) is not None
     if _AT_PICTURE.match(following):
         wraps = wraps or _BEFORE_PICTURE.search(line) is not None

@@ -26,7 +26,7 @@ What it says are words, and fields for what a group of the pattern matched:
     {1:year+plural}   by one, and then what that gives by the other
     de{1:year}        a word before it
     {1^}              its letters and digits one by one
-    {1@table}         as a table says it; {1@table}bound: with an ending
+    {1@table}         as a table says it, or as it is; {1@table}bound: with an ending
     {1#hour/hours}    one word for one and another for more
 
 A group without a match says nothing. ``@module.function`` is a function of the language, from the
@@ -170,7 +170,7 @@ def _texts(cell: str) -> list[str]:
 
 
 def _looked_up(said: Mapping[str, list[str]]) -> Callable[[str], list[str]]:
-    return lambda written: said.get(written) or said[written.lower()]
+    return lambda written: said.get(written) or said.get(written.lower(), [written])
 
 
 def _chained(links: Sequence[Callable[[Any], Any]]) -> Callable[[str], list[str]]:

@@ -58,8 +58,7 @@ def sentences(
                 mark = _mark_between(text, token, gap, following) or mark
             elif _BRACKET.fullmatch(gap) and _in_formula(text, following.start):
                 mark = " "
-            first = sentence[0].token if sentence else token
-            if end := sentence_end(first, token, gap, following, one_case, language):
+            if end := sentence_end(text, token, following, one_case, language):
                 yield [*sentence, MarkedToken(token, mark.replace(" ", "."), end)]
                 sentence = []
             else:
@@ -89,9 +88,10 @@ def _mark_between(text: str, token: Token, gap: str, following: Token) -> str:
 
 
 def sentence_end(
-    first: Token, token: Token, gap: str, following: Token, one_case: bool, language: Language
+    text: str, token: Token, following: Token, one_case: bool, language: Language
 ) -> str:
-    """What ends a sentence that began with `first` in the gap between two tokens; "": nothing."""
+    """What ends a sentence in the gap between two tokens of a text; "": nothing."""
+    gap = text[token.end : following.start]
     if PARAGRAPH.search(gap):
         return "end of a line or paragraph"
     if one_case:  # a capital says nothing
@@ -99,7 +99,11 @@ def sentence_end(
     elif following.text[0].islower():
         return ""
     if stop := _STOP.search(gap):
-        goes_on = gap[0] == "." and gap[1].isspace() and is_cut(token, following, language)
+        is_period = gap[0] == "." and gap[1].isspace()
+        goes_on = is_period and (
+            is_cut(token, following, language)
+            or not language.period_ends_sentence(text, token, following)
+        )
         return "" if goes_on else f"mark {stop[0].rstrip()}"
     if _GLUED.fullmatch(gap):
         if one_case:
@@ -112,7 +116,7 @@ def sentence_end(
     is_own = (
         token.text.endswith(".")
         and gap[:1].isspace()
-        and language.period_ends_sentence(first, token, following)
+        and language.period_ends_sentence(text, token, following)
     )
     return "period of an abbreviation or initial" if is_own else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from math import isqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +52,12 @@ class Vectors:
     def of(self, rank: int) -> Sequence[int]:
         """The vector of the word at a place."""
         return self._vectors[rank * self.size : (rank + 1) * self.size]
+
+
+@cache
+def known_vectors(path: Path) -> Vectors:
+    """Those of a file, which all models share."""
+    return Vectors(path)
 
 
 class Surroundings:

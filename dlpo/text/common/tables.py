@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
+_LONGEST_ABBREVIATION = 8
 _LIST = re.compile(r"\{([A-Za-z][A-Za-z ]{1,40})\}")
 
 
@@ -50,7 +51,7 @@ class Tables:
     def _rows_by_key(self) -> dict[str, list[tuple[str, list[str]]]]:
         """First cell, or an alternative in it -> the places and other cells of its rows."""
         found: dict[str, list[tuple[str, list[str]]]] = {}
-        for path in sorted(self._folder.glob("*.tsv")):
+        for path in sorted({*self._folder.glob("*.tsv")} - {self._folder / "habits.tsv"}):
             for index, (first, *others) in enumerate(self.rows(path.stem)):
                 place = f"{self.folder}/{path.name}:{index + 2}"
                 for key in {first, *first.split("|")}:
@@ -71,6 +72,12 @@ class Tables:
     def words(self, name: str) -> dict[str, list[str]]:
         """NAME.tsv: first cell -> the words of the second."""
         return {first: second.split() for first, second in self.column(name).items()}
+
+    def abbreviations(self) -> frozenset[str]:
+        """Short first cells of all tables and their parts, in lower case, and "have forms"."""
+        keys = (key.lower() for key in self._rows_by_key if len(key) <= _LONGEST_ABBREVIATION)
+        parts = (part for key in keys for part in re.findall(r"[^\W\d_]+", key))
+        return frozenset(parts) | self.word_list("have forms")
 
     @cached_property
     def _lists(self) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from dlpo.text.common.chooser import Candidate, Choice, Chooser
 from dlpo.text.common.language import Phonemes
 from dlpo.text.common.neighbors import Context
+from dlpo.text.common.surroundings import known_vectors
 from dlpo.text.en_us.lexicon import Pronunciation
 from dlpo.text.en_us.tables import TABLES
 
@@ -91,16 +92,16 @@ def decide(words: Sequence[str], index: int, listed: Sequence[Pronunciation]) ->
     return Decision(phonemes, readings, words, index, row, candidates, choice)
 
 
-def chooser() -> Chooser | None:
-    """The model, loaded once; None where it was taken out of the package."""
+def chooser(name: str = "readings") -> Chooser | None:
+    """A model, loaded once; None where it was taken out of the package."""
     with _LOADING:
-        return _loaded()
+        return _loaded(name)
 
 
 @cache
-def _loaded() -> Chooser | None:
-    files = (_FOLDER / "readings.zip", _FOLDER / "word_vectors.zip")
-    return Chooser(*files) if all(file.exists() for file in files) else None
+def _loaded(name: str) -> Chooser | None:
+    file, vectors = _FOLDER / f"{name}.zip", _FOLDER / "word_vectors.zip"
+    return Chooser(file, known_vectors(vectors)) if file.exists() and vectors.exists() else None
 
 
 @lru_cache(maxsize=_CACHED_WORDS)

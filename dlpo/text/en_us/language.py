@@ -5,26 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Container, Sequence
+from functools import partial
 
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.form_language import FormLanguage
-from dlpo.text.common.language import Phonemes, Token
-from dlpo.text.common.patterns import late
+from dlpo.text.common.language import Phonemes
 from dlpo.text.en_us.endings import ENDINGS
+from dlpo.text.en_us.heteronyms import chooser
 from dlpo.text.en_us.ipa import parse_ipa
 from dlpo.text.en_us.normalize import READER, word_of
 from dlpo.text.en_us.pronounce import Pronouncer, with_s
 from dlpo.text.en_us.tables import TABLES, word_list
 
 _OPEN_ENDED = word_list("make a choice open")  # "Any tea or coffee?", "Tea or something?"
-_BEFORE_ANY_SENTENCE = word_list("before any sentence")
-_DAYS_AND_MONTHS = word_list("months") | word_list("weekdays")
-_AFTER_TIMES = word_list("after times") | _DAYS_AND_MONTHS
-_BEFORE_TIMES = word_list("before times")
-_BEGINNINGS = ("P.S.", "PS.", "P.P.S.", "N.B.")  # whose period is never the last
 _ACCENTED = TABLES.column("accented")
-_NEAR = 16  # characters between such a word that opens a sentence and its time
-_OF_TIME = late(r"(?:[ap]\.m|\d\s?[AP]\.M)\.$")
 # Parts of a Unicode name that nobody would say.
 _UNNAMED = re.compile("(?:REGIONAL INDICATOR|SYMBOL|LETTER|SIGN|BLACK|WHITE|HEAVY)\\b|[^A-Z ]")
 
@@ -36,7 +30,8 @@ class AmericanEnglish(FormLanguage):
 
     def __init__(self) -> None:
         characters = Characters("↑↓↗↘⬆⬇▲▼−", TABLES.column("characters"), picture_name)
-        super().__init__("en-US", "English", TABLES, characters, READER, ENDINGS)
+        model = partial(chooser, "periods")
+        super().__init__("en-US", "English", TABLES, characters, READER, ENDINGS, model)
         self._pronouncer = Pronouncer()
         self.phonemes = self._pronouncer.phonemes
         self.sources = self._pronouncer.sources
@@ -60,23 +55,6 @@ class AmericanEnglish(FormLanguage):
     def is_word(self, written: str) -> bool:
         """See `Language`: one that the lexicon has."""
         return self._listed(written)
-
-    def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
-        """See `FormLanguage`: also that of "etc." and of a time or a day before any capital.
-
-        But not in "5 p.m. Eastern", "5 p.m. EST" and "At 5 p.m. Sawyer left".
-        """
-        if token.text in _BEGINNINGS:
-            return False
-        if following.text[0].isupper():
-            if token.words[-1] in _BEFORE_ANY_SENTENCE:
-                return True
-            of_time = _OF_TIME.search(token.text) or token.words[-1] in _DAYS_AND_MONTHS
-            near = token.start - first.end < _NEAR and first.words[0] in _BEFORE_TIMES
-            if of_time and not near:
-                said = following.words[0]
-                return said.islower() and said not in _AFTER_TIMES
-        return super().period_ends_sentence(first, token, following)
 
     def falls(self, words: Sequence[str]) -> bool:
         """See `Language`: also after a choice such as "Tea or coffee?"; "Any questions or

@@ -34,7 +34,7 @@ WORD = r"[A-Za-z]{1,60}(?:'[A-Za-z]{1,20}){0,3}"
 SIGN = any_key({sign for sign, (said, _, _) in table("signs").items() if said} - {*"#~^<>*/"})
 _BEGIN = (
     r"(?P<a>[a-z])|(?P<A>[A-Z])|(?P<d>\d)|'(?=\d|[nN]'|(?:tis|twas|em|cause|bout|til)\b)"
-    r"|\.(?=[\w./])|(?<=\s)\.(?=\s{1,2}[a-z]|\.(?:\s|$))|!(?==|,\s[@#$%^&*]|(?<=\d!)(?:\s?[=*×/]|\s(?:is|equals)\s\d))|[^\s.,;:!?\"')\]}]|\s(?=[-–])"
+    r"|\.(?=[\w./])|(?<=\s)\.(?=\s{1,2}[a-z]|\.(?:\s|$))|!(?==|,\s[@#$%^&*]|(?<=\d!)(?:\s?[=*×/]|\s(?:is|equals)\s\d))|[^\s.,;:!?\"')\]}]|[,;:)\]}](?=['\"])|\s(?=[-–])"
 )
 _ACRONYM_LETTERS = 5  # a longer unknown word in capitals is more often a shouted word
 _PRONOUNCEABLE = re.compile(r"[^AEIOU]{0,2}[AEIOU][^AEIOU]{1,2}[AEIOU][^AEIOU]{0,2}")  # COVID

@@ -38,7 +38,8 @@ def term_words(written: str) -> list[str] | None:
         return [*said] if (said := TERMS.get(written)) else None
     for ending in ("", "'s", "s"):
         stem = written.removesuffix(ending)
-        said = TERMS.get(stem) or TERMS.get(stem.lower())
+        is_plural = not ending and stem[:-1].isupper() and stem[-1] == "s"  # VPs is no vps
+        said = TERMS.get(stem) or (None if is_plural else TERMS.get(stem.lower()))
         if said and (not ending or (stem != written and not stem.islower())):
             *first, last = said
             return [*first, last + (ending and "'s" if len(last) == 1 else ending)]

@@ -44,10 +44,11 @@ class Spanish(FormLanguage):
         """See `Language`: made of syllables, with an end that Spanish words have."""
         return sayable(written) and written[-1] in _LAST_LETTERS
 
-    def period_ends_sentence(self, first: Token, token: Token, following: Token) -> bool:
+    def period_ends_sentence(self, text: str, token: Token, following: Token) -> bool:
         """See `Language`; names in lower case are rare, and no initial begins a sentence."""
         opens = following.text[:1].isupper() and following.text[1:] != "."
-        return opens and super().period_ends_sentence(first, token, following)
+        own = opens or token.text[-1] != "."
+        return own and super().period_ends_sentence(text, token, following)
 
     def falls(self, words: Sequence[str]) -> bool:
         """See `Language`: also after a choice such as "¿Té o café?"; "¿Vienes o no?" rises."""

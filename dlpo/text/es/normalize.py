@@ -160,10 +160,8 @@ def _among_capitals(match: re.Match[str]) -> bool:
 def _letter(written: str, match: re.Match[str], capitals: bool) -> list[str]:
     """One letter: a word such as y, also where a sentence begins with it, or its name."""
     if written.lower() in _SPOKEN_LETTERS:
-        begins = (
-            not text_before(match).strip(" ¿¡\"'(—\n") or text_before(match).rstrip()[-1:] in ".!?:"
-        )
-        if written.islower() or begins or not capitals:
+        before = text_before(match).rstrip(" ¿¡\"'(—\n\f")
+        if written.islower() or not before or before[-1] in ".!?:" or not capitals:
             return [written.lower()]
     return letter_words(written)
 

@@ -21,7 +21,7 @@ from dlpo.text.en_us.heteronyms import chooser, heteronyms
 from scripts import train_chooser
 
 LJSPEECH = Path(__file__).resolve().parents[4] / "shared" / "data" / "ljspeech"
-SHIPPED = Path(module.__file__).with_name("readings.zip")
+SHIPPED = Path(module.__file__).parent
 SENTENCES = Path(__file__).resolve().parents[3] / "recipe" / "texts" / "readings"
 READINGS = {
     word: sorted({tuple(row.phonemes.split()) for row in rows})
@@ -123,9 +123,9 @@ def test_rows_decide_alone_without_the_model(
 def test_sentences_give_the_model_that_ships(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    written = tmp_path / "readings.zip"
-    monkeypatch.setattr(train_chooser, "OUTPUT", written)
+    monkeypatch.setattr(train_chooser, "OUTPUT", tmp_path)
     train_chooser.main()
-    with ZipFile(written) as new, ZipFile(SHIPPED) as shipped:
-        for name in shipped.namelist():
-            assert new.read(name) == shipped.read(name), name
+    for model in ("readings.zip", "periods.zip"):
+        with ZipFile(tmp_path / model) as new, ZipFile(SHIPPED / model) as shipped:
+            for name in shipped.namelist():
+                assert new.read(name) == shipped.read(name), (model, name)

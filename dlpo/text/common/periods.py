@@ -1,0 +1,73 @@
+"""Whether the period of an abbreviation ends its sentence: what a `Chooser` is asked about it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dlpo.text.common.chooser import Candidate, Chooser
+from dlpo.text.common.language import Token
+from dlpo.text.common.neighbors import neighbors_after, neighbors_before
+
+KIND = "period"
+"""Weights that all abbreviations share."""
+_LETTERS = re.compile(r"(?:[^\W\d_]\.){1,6}[^\W\d_]?$|[^\W\d_]{1,6}$")
+_JOINING = ("/", "-", "&")
+_BEFORE = 3  # words before an abbreviation that are looked at
+
+
+class Period(NamedTuple):
+    """A period between two words, the second of which has a capital."""
+
+    name: str
+    """Of the weights for an end after this abbreviation: ``"st ."``."""
+    words: list[str]
+    """Those of the clause before it, the abbreviation and the word after it, for a `Chooser`."""
+    place: int
+    """Of the abbreviation among them."""
+
+
+def period_after(text: str, token: Token, following: Token) -> Period | None:
+    """What is beside the period after a token; None if that has no letters at its end."""
+    found = _LETTERS.search(text[token.start : token.end].rstrip("."))
+    if not found:
+        return None
+    near_before = neighbors_before(text, token.start + found.start())
+    key = found[0].replace(".", "")
+    if len(key) == 1 and key.isupper():  # of a name, or of a thing: option B
+        if near_before and near_before[0].text[0].isdigit():  # 5G
+            return None
+        beside = near_before[0].text if near_before else ""
+        is_thing = beside.islower() or beside in _JOINING
+        key = (key if key == "I" else "letter") if is_thing else "initial"
+    key = key.lower()
+    before = list[str]()
+    for near in near_before[: _BEFORE + 2]:
+        if near.text == "." and not before and key == "initial":  # H. G. Wells
+            continue
+        if not (near.text[0].isalnum() or near.text == "-") or len(before) == _BEFORE:
+            break
+        if before or not near.text[0].isdigit():  # "at 5 p.m." as "at p.m."
+            before.insert(0, _word(near.text))
+    after = next((near.text for near in neighbors_after(text, following.start)), "")
+    return Period(f"{key} .", [*before, key, _word(after)], len(before))
+
+
+def ends_by(model: Chooser, period: Period, usual: bool, known: bool) -> bool:
+    """Whether a sentence ends at a period, by a model.
+
+    Args:
+        usual: what is so without evidence.
+        known: only of an abbreviation that the model has weights of its own for.
+    """
+    end, none = Candidate(period.name, "" if known else KIND), Candidate("", "")
+    candidates = [end, none] if usual else [none, end]
+    choice = model.choose(candidates, period.words, period.place)
+    return usual if choice is None else usual != bool(choice.chosen)
+
+
+def _word(written: str) -> str:
+    """As the model knows it: letters and capitals are names."""
+    if written[0].isdigit():
+        return "#"
+    return written if len(written) == 1 else written.lower()
