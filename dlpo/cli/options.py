@@ -44,10 +44,6 @@ CORPUS = Path("LJSpeech-1.1")
 Weights = Annotated[Path, of_judges(help="Directory with the weights of NISQA and NISQA-TTS.")]
 WEIGHTS = Path("judges")
 TIMED_UPDATES = 5  # that an estimate of a run's time is made from
-Utmos = Annotated[
-    Path | None,
-    of_judges(exists=True, dir_okay=False, help="UTMOS weights file; adds UTMOS as a judge."),
-]
 CheckpointDir = Annotated[
     Path,
     typer.Argument(exists=True, file_okay=False, help="Checkpoint directory from `dlpo train`."),
