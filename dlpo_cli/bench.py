@@ -38,11 +38,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 RECORDS = Path("benchmarks/records")
 Out = Annotated[Path, typer.Option(help="Records directory.")]
-Voices = Annotated[
-    list[str] | None,
-    typer.Argument(help="Voices, bundles or checkpoints; NAME=PATH names one."),
-]
-Seeds = Annotated[int, of_speech(min=1, help="Noise seeds per text.")]
 Clips = Annotated[int, of_judges(min=1, help="Number of test sentences.")]
 MOST_NOTES = 8  # a quick run lacks most of what a long one has
 

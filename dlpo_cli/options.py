@@ -45,10 +45,6 @@ CORPUS = Path("LJSpeech-1.1")
 Weights = Annotated[Path, of_judges(help="Directory with the weights of NISQA and NISQA-TTS.")]
 WEIGHTS = Path("judges")
 EVERY_S = 60.0  # between lines about a run whose bar nobody sees
-Utmos = Annotated[
-    Path | None,
-    of_judges(exists=True, dir_okay=False, help="UTMOS weights file; adds UTMOS as a judge."),
-]
 CheckpointDir = Annotated[
     Path,
     typer.Argument(exists=True, file_okay=False, help="Checkpoint directory from `dlpo train`."),

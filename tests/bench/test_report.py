@@ -45,7 +45,7 @@ def test_the_committed_page_is_what_the_committed_records_give() -> None:
 @pytest.mark.parametrize(
     ("kind", "figures", "changed", "reason"),
     [
-        ("load", {}, {"format": 2}, "format: Input should be 1"),
+        ("load", {}, {"format": 2}, "format is 2; expected one of 1"),
         ("horoscope", {}, {}, "no section for kind 'horoscope'"),
         ("quality", {"lj": []}, {}, "not those of kind 'quality'"),
         ("load", {"nap": {"length_s": 3}}, {}, "not those of kind 'load'"),

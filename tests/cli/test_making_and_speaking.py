@@ -143,7 +143,7 @@ def test_voice_speaks_to_a_file_and_to_standard_output_alike(
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (("--speed", "nan"), 2, "'--speed': is nan; expected 0.5 to 2"),
+        (("--speed", "nan"), 2, "'--speed': is nan; expected a number"),
         (("--pitch", "7"), 2, "'--pitch': is 7; expected -6 to 6"),
         (("--steps", "3"), 2, "'--steps': is 3; voice 'lj' has 1, 2"),
         (("-o", "x.foo"), 2, "'--out': 'x.foo' names no audio format"),

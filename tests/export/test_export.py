@@ -195,11 +195,11 @@ def test_length_that_the_exporter_fixes_is_refused() -> None:
     ("wrong", "message"),
     [
         ({"steps": (1, 2), "default_steps": 4}, "default steps is 4; expected one of 1, 2"),
-        ({"steps": (0, 3)}, "steps is 0; expected 1 to 16"),
-        ({"steps": (3, 100)}, "steps is 100; expected 1 to 16"),
+        ({"steps": (0, 3)}, r"steps\[0\] is 0; expected 1 to 16"),
+        ({"steps": (3, 100)}, r"steps\[1\] is 100; expected 1 to 16"),
         ({"opset": 99}, "opset is 99; expected 18 to 21"),
-        ({"precisions": ("int4",)}, "precision is 'int4'; expected fp32, fp16, int8"),
-        ({"weight_bits": 4}, "weight bits is 4; expected 8, 16 or 32"),
+        ({"precisions": ("int4",)}, r"precisions\[0\] is 'int4'; expected one of 'fp32', 'fp16'"),
+        ({"weight_bits": 4}, "weight_bits is 4; expected 8, 16 or 32"),
     ],
 )
 def test_options_that_cannot_be_made_are_refused(wrong: dict[str, Any], message: str) -> None:
@@ -301,7 +301,7 @@ def test_export_warns_of_another_chain(
 
 @pytest.mark.parametrize("periods", [-0.01, 0.2, float("nan")])
 def test_jitter_has_a_range(periods: float) -> None:
-    with pytest.raises(InputError, match=r"jitter of ann is .*expected 0 to 0\.1 periods"):
+    with pytest.raises(InputError, match=r"jitter\.ann is .*expected (0 to 0\.1|a number)"):
         ExportOptions(jitter={"ann": periods})
 
 

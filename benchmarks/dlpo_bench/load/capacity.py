@@ -132,7 +132,7 @@ def chosen(options: LoadOptions) -> list[str]:
     for address in options.against:
         parse_against(address)
     names, usual = options.measurements, AGAINST if options.against else USUAL
-    wanted = set(MEASUREMENTS) if names == ("all",) else set(names or usual)
+    wanted = set(MEASUREMENTS) if list(names) == ["all"] else set(names or usual)
     if unknown := sorted(wanted - set(MEASUREMENTS)):
         known = ", ".join(MEASUREMENTS)
         raise InputError(f"no measurement {', '.join(unknown)}; expected {known} or all")

@@ -74,7 +74,6 @@ def test_utterance_equals_its_stream_and_voices_are_listed(
         (SpeechRequest(""), {}, "text"),
         (SpeechRequest(TEXT), {"voice": "nobody"}, "nobody"),
         (SpeechRequest("\ud800 hello"), {}, "can't be sent"),
-        (SpeechRequest(TEXT, seed=-1), {}, "can't be sent"),
         (["</speak>"], {"request": SpeechRequest("<speak>", ssml=True)}, "send it whole"),
         (
             SpeechRequest(TEXT),
