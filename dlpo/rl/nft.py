@@ -37,7 +37,7 @@ class DiffusionNFT(AWM):
     """Matching along the forward process, without densities."""
 
     acted: tuple[Any, ...] = ()
-    """the policy that drew, in a tuple: not a part that learns"""
+    """the policy that drew, in a tuple: not a part that learns; empty before the first draw"""
 
     @classmethod
     def needs_one_pass(cls, objective: Objective, steps: int) -> bool:
@@ -53,7 +53,8 @@ class DiffusionNFT(AWM):
     def terms(self, sample: Sample) -> dict[str, Tensor]:
         draws, b = self.objective.matching_draws, self.objective.alpha
         losses = self.policy.matching_losses(sample.drawn, draws)
-        moved = self.policy.distances(sample.drawn, draws, self.acted[0])
+        acted = self.acted[0] if self.acted else self.policy
+        moved = self.policy.distances(sample.drawn, draws, acted)
         return {
             "matching": b * weighted_matching(losses, sample.advantages),
             "kl": weighted_matching(moved, b**2 - b * sample.advantages),

@@ -137,8 +137,8 @@ def test_one_bad_sentence_among_good_ones_is_seen() -> None:
 @pytest.mark.parametrize(
     ("parametrisation", "gains", "expected"),
     [
-        ("eps", (), math.sqrt(1 / 0.08**2 - 1)),
-        ("eps", (2.0, 1.5), 3 * math.sqrt(1 / 0.08**2 - 1)),
+        ("eps", (), math.sqrt(2 / 0.08**2 - 2)),
+        ("eps", (2.0, 1.5), 3 * math.sqrt(2 / 0.08**2 - 2)),
         ("x0", (), 1.0),
     ],
 )

@@ -233,14 +233,16 @@ def magnification(module: nn.Module) -> float | None:
     """By how much a chain magnifies the rounding errors of its network; None for another graph.
 
     Its first step takes the noise that a network predicts times sigma / alpha from the waveform, 12
-    for the published levels. Other predictions don't. Its gain scales that, and as the next
-    estimates contain it, so do theirs.
+    for the published levels. Its gain scales that, and as the next estimates contain it, so do
+    theirs. Each of N steps rounds by itself, which adds up to sqrt(N). Other predictions are only
+    scaled.
     """
     if not isinstance(module, DenoiserGraph):
         return None
     schedule = module.schedule
     noise = schedule.sigma[0] / schedule.alpha[0]
-    magnified = noise if module.model.parametrisation == "eps" else 1.0
+    of_noise = module.model.parametrisation == "eps"
+    magnified = noise * math.sqrt(schedule.steps) if of_noise else 1.0
     return max(1.0, float(magnified * math.prod(max(1.0, gain) for gain in schedule.gains)))
 
 
