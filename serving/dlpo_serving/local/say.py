@@ -149,7 +149,8 @@ def say(
             file = SoundFile(out, spoken.rate_hz, sample_rate_hz, spoken.about)
             sinks.append(stack.enter_context(file))
         if play is not None:
-            speaker = Loudspeaker(spoken.rate_hz, or_in=play if out is None else None)
+            place = play if out is None else None
+            speaker = Loudspeaker(spoken.rate_hz, or_in=place, about=spoken.about)
             sinks.append(stack.enter_context(speaker))
         for samples, share in spoken:
             for sink in sinks:
