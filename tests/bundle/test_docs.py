@@ -38,7 +38,7 @@ def voice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def as_the_docs_speak(voice: Path, request: SpeechRequest) -> tuple[Any, Any]:
     """What the engine of the docs says, and what dlpo says."""
-    synthesizer = open_voice(voice)
+    synthesizer = open_voice(voice, mark=None)
     rows = [
         [SYMBOLS[i] for i in sentence.symbol_ids()]
         for sentence in synthesizer.read(request).sentences

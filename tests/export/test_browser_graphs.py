@@ -106,7 +106,7 @@ class PageHost:
 @pytest.mark.parametrize(("precision", "least_db"), [("fp32", 55), ("int8", 35)])
 def test_the_page_speaks_as_python_does(precision: Any, least_db: float, tmp_path: Path) -> None:
     build(Bundle.load(EMBEDDED), tmp_path, precision)
-    page, ours = PageHost(tmp_path), open_voice(MIX, precision=precision)
+    page, ours = PageHost(tmp_path), open_voice(MIX, precision=precision, mark=None)
     for request in (
         SpeechRequest("Is it? Noise becomes speech, step by step, and then it is heard."),
         SpeechRequest("One thing, slowly.", speed=0.6, pitch_semitones=-2.0, seed=3),

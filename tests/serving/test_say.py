@@ -166,7 +166,7 @@ def test_a_player_is_silenced_where_the_voice_fails(fake_player: Path) -> None:
         ("a.FLAC", b"fLaC"),
         ("a.ogg", b"OggS"),
         ("a.opus", b"OggS"),
-        ("a.mp3", b"\xff"),
+        ("a.mp3", b"ID3"),
         ("a.aac", b"\xff"),
     ],
 )
@@ -224,8 +224,11 @@ def test_a_server_can_speak_instead(
     result = command(*words, "-o", tmp_path / "said.wav")
 
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "there.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
-    assert (tmp_path / "said.wav").read_bytes() == (tmp_path / "here.wav").read_bytes()
+    here, there, said = (
+        read_wav(tmp_path / f"{name}.wav")[0] for name in ("here", "there", "said")
+    )
+    np.testing.assert_array_equal(there, here)
+    np.testing.assert_array_equal(said, here)
     spoken = say(SpeechRequest("Hi 👍"), out=tmp_path / "a.wav", where=remote)
     assert spoken.warnings == ("not spoken: 👍",)
 

@@ -127,9 +127,10 @@ class PlayerPlayback:
 class Loudspeaker:
     """The first player that works, otherwise a file; use it in a `with` statement."""
 
-    def __init__(self, sample_rate_hz: int, *, or_in: Path | None) -> None:
+    def __init__(self, sample_rate_hz: int, *, or_in: Path | None, about: str = "") -> None:
         """`or_in`: the folder of the file, a temporary one if it can't be written; None: the
-        samples are lost if no player works."""
+        samples are lost if no player works. `about`: what that file says of its origin."""
+        self._about = about
         self.sounds = True
         """whether a player, or at least a file, has received the audio"""
         self.summary = ""
@@ -193,7 +194,7 @@ class Loudspeaker:
                     return
                 path = _free_path(self._or_in)
                 self.summary += f"; wrote {path}"
-                sink = SoundFile(path, self._rate_hz)
+                sink = SoundFile(path, self._rate_hz, about=self._about)
             sink.__enter__()
             self._sink = sink
             for samples in self._kept:
