@@ -28,7 +28,7 @@ from dlpo_bench.record import Measured, write_record
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import find_voice, known_voices, open_voice
 
-OUT = Path("research/records")
+OUT = Path("benchmarks/records/studies")
 STRICT = -9.0  # log10 of the chance that is aimed at, besides the detector's own
 PIECE_S = 5.0
 Change = Callable[[Waveform, np.random.Generator], Waveform]

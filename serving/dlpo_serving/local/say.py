@@ -149,12 +149,8 @@ def say(
             file = SoundFile(out, speech.rate_hz, sample_rate_hz, speech.about)
             sinks.append(stack.enter_context(file))
         if play is not None:
-<<<<<<< HEAD
-            speaker = Loudspeaker(speech.rate_hz, or_in=play if out is None else None)
-=======
             place = play if out is None else None
-            speaker = Loudspeaker(spoken.rate_hz, or_in=place, about=spoken.about)
->>>>>>> mark
+            speaker = Loudspeaker(speech.rate_hz, or_in=place, about=speech.about)
             sinks.append(stack.enter_context(speaker))
         for piece in speech:
             for sink in sinks:
