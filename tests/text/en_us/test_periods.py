@@ -1,4 +1,4 @@
-"""Abbreviations at whose period a sentence ends or goes on, as nobody's sentences taught it."""
+"""Abbreviations at whose period a sentence ends or goes on, by sentences that taught nothing."""
 
 from __future__ import annotations
 
