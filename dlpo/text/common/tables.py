@@ -8,9 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 _LONGEST_ABBREVIATION = 8
+# Tables of how words sound, not of what stands for them.
+_OF_SOUNDS = frozenset(
+    ("pronunciations", "pronunciations_in_spain", "names", "accented", "accents", "heteronyms",
+     "interjections", "weak_forms", "word_classes", "word_parts", "ipa", "spelling",
+     "english_sounds", "letters", "between")
+)  # fmt: skip
 _LIST = re.compile(r"\{([A-Za-z][A-Za-z ]{1,40})\}")
-
-
 _HABIT = re.compile(r"\{([A-Z][A-Z_]+)\}")
 
 
@@ -74,8 +78,13 @@ class Tables:
         return {first: second.split() for first, second in self.column(name).items()}
 
     def abbreviations(self) -> frozenset[str]:
-        """Short first cells of all tables and their parts, in lower case, and "have forms"."""
-        keys = (key.lower() for key in self._rows_by_key if len(key) <= _LONGEST_ABBREVIATION)
+        """Short first cells of tables of written forms, and parts of them, and "have forms"."""
+        keys = (
+            key.lower()
+            for key, rows in self._rows_by_key.items()
+            if len(key) <= _LONGEST_ABBREVIATION
+            and not all(Path(place).stem in _OF_SOUNDS for place, _ in rows)
+        )
         parts = (part for key in keys for part in re.findall(r"[^\W\d_]+", key))
         return frozenset(parts) | self.word_list("have forms")
 
