@@ -23,7 +23,6 @@ from dlpo_serving.client import (
     Tls,
 )
 from dlpo_serving.encodings.formats import Encoding
-from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import ONCE
@@ -76,11 +75,6 @@ def test_utterance_equals_its_stream_and_voices_are_listed(
         (SpeechRequest("\ud800 hello"), {}, "can't be sent"),
         (SpeechRequest(TEXT, seed=-1), {}, "can't be sent"),
         (["</speak>"], {"request": SpeechRequest("<speak>", ssml=True)}, "send it whole"),
-        (
-            SpeechRequest(TEXT),
-            {"reply": ReplyFormat(Encoding.OPUS_FRAMED)},
-            r"opus_framed; dlpo\.v1 has pcm_s16",
-        ),
     ],
     ids=str,
 )
@@ -170,6 +164,11 @@ def test_an_address_has_host_and_port(address: str) -> None:
         SpeechClient(address)
 
 
+def test_an_encoding_of_another_protocol_is_refused() -> None:
+    with pytest.raises(InputError, match=r"opus_framed; dlpo\.v1 has pcm_s16"):
+        ReplyFormat(Encoding.OPUS_FRAMED)
+
+
 @pytest.mark.parametrize("token", ["naïve", "two\nlines"])
 def test_unsendable_token_is_refused_and_not_shown(token: str) -> None:
     with pytest.raises(InputError) as caught:
@@ -194,16 +193,3 @@ def test_tls_requires_the_name_and_a_trusted_certificate(
     for ca, name in ((authority.path, "other.test"), (stranger.path, "localhost")):
         with pytest.raises(CallError, match="with the same TLS"):
             voices(ca, name)
-
-
-def test_a_quota_of_the_keys_file_holds(
-    start_server: Callable[..., RunningServer], hear: Heard, tmp_path: Path
-) -> None:
-    token = new_key(tmp_path / "keys.toml", "alice")
-    with (tmp_path / "keys.toml").open("a") as file:
-        file.write("[quota.alice]\ncharacters_per_minute = 8\n")
-    server, client = start_server(keys_file=tmp_path / "keys.toml"), {"retries": ONCE}
-    hear(server.address, SpeechRequest("Go now."), client | {"token": token})
-    with pytest.raises(CallError) as caught:
-        hear(server.address, SpeechRequest("Go now."), client | {"token": token})
-    assert caught.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -263,8 +263,9 @@ class OpenWyoming:
     async def speak(self, text: str, voice: str = "fake") -> None:
         pieces = [Event("synthesize-chunk", {"text": word}) for word in asked(text, voice).words]
         start = Event("synthesize-start", {"voice": {"name": voice}})
-        for event in (start, *pieces, Event("synthesize-stop")):
-            await self.client.write_event(event)
+        with suppress(ConnectionError):  # refused: the reason is read
+            for event in (start, *pieces, Event("synthesize-stop")):
+                await self.client.write_event(event)
 
     async def hear(self, length: float = inf) -> Heard:
         heard = Heard()
