@@ -11,13 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from math import inf
 from typing import Any
 
 import aiohttp
 import grpc
 from wyoming.client import AsyncTcpClient
-from wyoming.event import Event
+from wyoming.event import Event, write_event
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.protocols import deepgram, jambonz, kokoro, openai_speech, riva_realtime, vapi
@@ -265,9 +266,12 @@ class OpenWyoming:
     async def speak(self, text: str, voice: str = "fake") -> None:
         pieces = [Event("synthesize-chunk", {"text": word}) for word in asked(text, voice).words]
         start = Event("synthesize-start", {"voice": {"name": voice}})
-        with suppress(ConnectionError):  # refused: the reason is read
-            for event in (start, *pieces, Event("synthesize-stop")):
-                await self.client.write_event(event)
+        sent = BytesIO()
+        for event in (start, *pieces, Event("synthesize-stop")):
+            write_event(event, sent)
+        writer: Any = self.client._writer  # at once: a server that refuses closes after the first
+        writer.write(sent.getvalue())
+        await writer.drain()
 
     async def hear(self, length: float = inf) -> Heard:
         heard = Heard()
