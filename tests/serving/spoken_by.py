@@ -20,6 +20,7 @@ from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
 )
 from tests.callers import WAIT_S
 from tests.serving.conftest import RunningServer
+from tests.serving.protocols.callers import WAYS
 
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize"
 
@@ -38,6 +39,12 @@ def by_http(server: RunningServer, path: str, **fields: Any) -> bytes:
     except HTTPError as error:
         with error:
             return error.read()
+
+
+def by_way(way: str, server: RunningServer, **asked: Any) -> bytes:
+    """The audio by a way of `WAYS`, with settings that it has by our names; or the refusal."""
+    heard = asyncio.run(WAYS[way].speak(server, **asked))
+    return heard.error.encode() or heard.audio
 
 
 def by_riva(server: RunningServer, **fields: Any) -> bytes:

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -21,14 +20,12 @@ from dlpo_serving.service import pauses_of, with_pauses
 from dlpo_serving.settings.server_settings import ServerSettings
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import RunningServer
-from tests.serving.spoken_by import by_http, by_riva, by_wyoming
+from tests.serving.spoken_by import by_riva, by_way, by_wyoming
 
 ONE, TWO = "Noise becomes speech.", "Is it not strange?"
 PAUSED: dict[str, Any] = {"sentence_pause_s": 0.5, "paragraph_pause_s": 1.5, "lead_in_s": 0.25}
 PARAGRAPHS = f"{ONE} {TWO}\n\n{ONE}"
 WRITTEN = {name: str(value) for name, value in PAUSED.items()}
-QUERY = "encoding=linear16&container=none&sample_rate=22050&" + urlencode(PAUSED)
-RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 22_050}
 
 
 def seconds(text: str, **how: Any) -> float:
@@ -99,25 +96,15 @@ def over_our_client(server: RunningServer) -> bytes:
             id="Riva"
         ),
         pytest.param(partial(by_wyoming, text=PARAGRAPHS, **PAUSED), id="Wyoming"),
-        pytest.param(
-            partial(by_http, path="/v1/audio/speech", input=PARAGRAPHS, response_format="pcm",
-                    sample_rate=22_050, **PAUSED), id="OpenAI"
+        *(
+            pytest.param(partial(by_way, way, text=PARAGRAPHS, **PAUSED), id=way)
+            for way in ("speech", "ElevenLabs", "Cartesia", "Deepgram")
         ),
-        pytest.param(
-            partial(by_http, path="/v1/text-to-speech/fake?output_format=pcm_22050",
-                    text=PARAGRAPHS, **PAUSED), id="ElevenLabs"
-        ),
-        pytest.param(
-            partial(by_http, path="/tts/bytes", transcript=PARAGRAPHS, output_format=RAW, **PAUSED),
-            id="Cartesia"
-        ),
-        pytest.param(partial(by_http, path=f"/v1/speak?{QUERY}", text=PARAGRAPHS), id="Deepgram"),
     ],
 )  # fmt: skip
 def test_every_api_has_the_pauses_as_fields(
     start_server: Callable[..., RunningServer], speak: Callable[[RunningServer], bytes]
 ) -> None:
-    pytest.importorskip("aiohttp", reason="aiohttp is not installed")
     server = start_server(fake_voice(), http_port=0, wyoming_port=0)
     wanted = to_pcm16(fake_voice().speak(SpeechRequest(PARAGRAPHS, **PAUSED))).tobytes()
     assert speak(server) == wanted

@@ -23,7 +23,6 @@ from dlpo_serving.client import (
     Tls,
 )
 from dlpo_serving.encodings.formats import Encoding
-from dlpo_serving.operations.keys import new_key
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import ONCE
@@ -193,16 +192,3 @@ def test_tls_requires_the_name_and_a_trusted_certificate(
     for ca, name in ((authority.path, "other.test"), (stranger.path, "localhost")):
         with pytest.raises(CallError, match="with the same TLS"):
             voices(ca, name)
-
-
-def test_a_quota_of_the_keys_file_holds(
-    start_server: Callable[..., RunningServer], hear: Heard, tmp_path: Path
-) -> None:
-    token = new_key(tmp_path / "keys.toml", "alice")
-    with (tmp_path / "keys.toml").open("a") as file:
-        file.write("[quota.alice]\ncharacters_per_minute = 8\n")
-    server, client = start_server(keys_file=tmp_path / "keys.toml"), {"retries": ONCE}
-    hear(server.address, SpeechRequest("Go now."), client | {"token": token})
-    with pytest.raises(CallError) as caught:
-        hear(server.address, SpeechRequest("Go now."), client | {"token": token})
-    assert caught.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -16,18 +16,12 @@ import pytest
 from dlpo_serving.operations.foreign_lines import ForeignLines
 from dlpo_serving.operations.logs import PAUSE_S, configure_logs
 from tests.callers import WAIT_S, server_process, wait_until
+from tests.serving.conftest import Clock
 
 if TYPE_CHECKING:
     from tests.serving.conftest import Authority
 
 HANDSHAKE = "I1125 10:00:00.123456    2563 tls.cc:2563] Handshake failed with error X"
-
-
-class Clock:
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def logged() -> io.StringIO:

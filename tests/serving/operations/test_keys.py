@@ -137,18 +137,6 @@ def test_a_read_that_failed_is_tried_again_without_a_change(
         ring.authorize("A")
 
 
-def test_a_mode_that_becomes_too_permissive_is_an_error(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: Clock
-) -> None:
-    path = keys_file(tmp_path, block("alice", "A"))
-    ring = KeyRing(path, clock)
-    path.chmod(0o666)
-    for clock.now_s in (2, 4, 6):
-        assert ring.authorize("A") == "alice"
-    (error,) = caplog.records
-    assert "has mode 0666" in error.getMessage()
-
-
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

@@ -11,13 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from math import inf
 from typing import Any
 
 import aiohttp
 import grpc
 from wyoming.client import AsyncTcpClient
-from wyoming.event import Event
+from wyoming.event import Event, write_event
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.protocols import deepgram, jambonz, kokoro, openai_speech, riva_realtime, vapi
@@ -41,6 +42,7 @@ RATE_HZ = 22_050  # the voice's own
 NOTHING: Mapping[str, str] = {}
 ENDINGS = ({"type": "Close"}, {"type": "input_text.done"})  # of a connection, which stays open here
 Words = Callable[[Message], list[str]]
+Conversation = Callable[[Request], tuple[str, list[Message]]]
 
 
 @dataclass
@@ -74,9 +76,10 @@ class Caller(ABC):
         voice: str = "fake",
         headers: Any = NOTHING,
         length: float = inf,
+        **settings: Any,
     ) -> Heard:
         """A text on a connection of its own, up to `length` bytes of audio."""
-        return await self.hear(server, asked(text, voice), headers, length)
+        return await self.hear(server, asked(text, voice, **settings), headers, length)
 
     @abstractmethod
     async def hear(
@@ -88,8 +91,8 @@ def url_of(server: RunningServer, path: str) -> str:
     return f"{str(server.http_url).rstrip('/')}{path}"
 
 
-def asked(text: str, voice: str) -> Request:
-    return Request(0, "en", text, voice, {"sample_rate": RATE_HZ})
+def asked(text: str, voice: str, **settings: Any) -> Request:
+    return Request(0, "en", text, voice, {"sample_rate": RATE_HZ, **settings})
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ class Post(Caller):
 class Socket(Caller):
     """A WebSocket; text comes in pieces."""
 
-    written: Callable[[Request], tuple[str, list[Message]]]
+    written: Conversation
     is_done: Callable[[Message], object]
     words: Words | None = None
     interrupt: tuple[Message, ...] = ()
@@ -131,17 +134,17 @@ class Socket(Caller):
 
     async def hear(self, server: RunningServer, r: Request, headers: Any, length: float) -> Heard:
         try:
-            async with self.connected(server, r.voice, headers) as connection:
-                await connection.speak(r.text, r.voice)
+            async with self.connected(server, r.voice, headers, **r.settings) as connection:
+                await connection.speak(r.text, r.voice, **r.settings)
                 return await connection.hear(length)
         except aiohttp.WSServerHandshakeError:
             return Heard(error=await refusal(url_of(server, self.written(r)[0]), headers))
 
     @asynccontextmanager
     async def connected(
-        self, server: RunningServer, voice: str = "fake", headers: Any = NOTHING
+        self, server: RunningServer, voice: str = "fake", headers: Any = NOTHING, **settings: Any
     ) -> AsyncIterator[OpenSocket]:
-        url = url_of(server, self.written(asked("", voice))[0])
+        url = url_of(server, self.written(asked("", voice, **settings))[0])
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect(url, headers=headers, max_msg_size=0) as socket,
@@ -166,8 +169,8 @@ class OpenSocket:
     way: Socket
     socket: aiohttp.ClientWebSocketResponse
 
-    async def speak(self, text: str, voice: str = "fake") -> None:
-        for message in self.way.written(asked(text, voice))[1]:
+    async def speak(self, text: str, voice: str = "fake", **settings: Any) -> None:
+        for message in self.way.written(asked(text, voice, **settings))[1]:
             with suppress(ConnectionResetError):  # refused: the reason is read
                 if message not in ENDINGS:
                     await self.socket.send_json(message)
@@ -263,8 +266,12 @@ class OpenWyoming:
     async def speak(self, text: str, voice: str = "fake") -> None:
         pieces = [Event("synthesize-chunk", {"text": word}) for word in asked(text, voice).words]
         start = Event("synthesize-start", {"voice": {"name": voice}})
+        sent = BytesIO()
         for event in (start, *pieces, Event("synthesize-stop")):
-            await self.client.write_event(event)
+            write_event(event, sent)
+        writer: Any = self.client._writer  # at once: a server that refuses closes after the first
+        writer.write(sent.getvalue())
+        await writer.drain()
 
     async def hear(self, length: float = inf) -> Heard:
         heard = Heard()
@@ -299,6 +306,16 @@ def cartesia_socket(r: Request) -> tuple[str, list[Message]]:
     return path, [{**message, "add_timestamps": True} for message in sent]
 
 
+def eleven(socket: Conversation) -> Conversation:
+    """With the language in the query."""
+
+    def written(r: Request) -> tuple[str, list[Message]]:
+        path, sent = socket(r)
+        return f"{path}&language_code={r.settings.get('language', '')}", sent
+
+    return written
+
+
 def own_socket(r: Request) -> tuple[str, list[Message]]:
     path, (begin, *sent) = messages.own_socket(r)
     return path, [{**begin, "keep_open": True}, *sent]
@@ -312,7 +329,7 @@ def jambonz_socket(r: Request) -> tuple[str, list[Message]]:
 
 def speech(path: str, **more: Any) -> Callable[[Request], tuple[str, Message]]:
     fields = {"response_format": "pcm", "sample_rate": RATE_HZ, **more}
-    return lambda r: (path, {"input": r.text, "voice": r.voice, **fields})
+    return lambda r: (path, {"input": r.text, "voice": r.voice, **fields, **r.sound})
 
 
 def of_type(kind: str) -> Callable[[Message], bool]:
@@ -328,7 +345,7 @@ WAYS: dict[str, Caller] = {
         openai_speech.SPEECH_API, speech("/v1/audio/speech", stream_format="dlpo"), words_of
     ),
     "ElevenLabs": Post(
-        elevenlabs.API, lambda r: (messages.eleven_path(r, ""), {"text": r.text})
+        elevenlabs.API, lambda r: (messages.eleven_path(r, ""), {"text": r.text, **r.sound})
     ),
     "ElevenLabs' times": Post(
         elevenlabs.API,
@@ -348,10 +365,10 @@ WAYS: dict[str, Caller] = {
         ({"type": "cancel"},),
     ),
     "ElevenLabs' socket": Socket(
-        elevenlabs.API, messages.eleven_socket, lambda one: one["isFinal"], characters_of
+        elevenlabs.API, eleven(messages.eleven_socket), lambda one: one["isFinal"], characters_of
     ),
     "ElevenLabs' contexts": Socket(
-        elevenlabs.API, messages.eleven_contexts, lambda one: one["isFinal"], characters_of
+        elevenlabs.API, eleven(messages.eleven_contexts), lambda one: one["isFinal"], characters_of
     ),
     "Cartesia's contexts": Socket(
         cartesia.API, cartesia_socket, of_type("done"), cartesia_words,

@@ -26,7 +26,6 @@ from dlpo_serving.voices.costs import measure_costs
 from dlpo_serving.voices.offered import LoadedVoice
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import WAIT_S, fake_voice, in_another_thread
-from tests.serving.conftest import GatedEngine
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
 
@@ -123,25 +122,10 @@ def client() -> Iterator[Client]:
 
 
 @pytest.fixture
-def open_http_server() -> Iterator[Callable[..., RunningServer]]:
-    """`open_http_server(synthesizer, ...)`, see `open_server`; it closes with the test."""
+def start_server() -> Iterator[Callable[..., RunningServer]]:
+    """`start_server(synthesizer, ...)`, see `open_server`; it closes with the test."""
     with ExitStack() as stack:
         yield lambda *args, **named: stack.enter_context(open_server(*args, **named))
-
-
-@pytest.fixture
-def gated_server(
-    gated_engine: GatedEngine, open_http_server: Callable[..., RunningServer]
-) -> Callable[..., RunningServer]:
-    """`gated_server()`: as `open_http_server`; from then on its engine waits for `gated_engine`."""
-
-    def start() -> RunningServer:
-        gated_engine.open.set()
-        server = open_http_server(fake_voice(gated_engine))
-        gated_engine.open.clear()
-        return server
-
-    return start
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,9 @@ def wav(samples: np.ndarray) -> bytes:
 
 
 def test_server_finds_its_own_mark(
-    client: Client, open_http_server: Callable[..., RunningServer]
+    client: Client, start_server: Callable[..., RunningServer]
 ) -> None:
-    server = open_http_server(open_voice())
+    server = start_server(open_voice())
     spoken = client.speak(server, input="She sells sea shells.", response_format="mp3")
 
     reply = client.post(server, spoken.read(), {"Content-Type": "audio/mpeg"}, "/v1/detect")

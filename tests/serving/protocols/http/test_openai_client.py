@@ -107,9 +107,9 @@ def test_ignored_options_are_named_in_a_header(openai: OpenAI) -> None:
 
 
 def test_a_strict_server_refuses_instead(
-    synthesizer: Synthesizer, open_http_server: Callable[..., Any]
+    synthesizer: Synthesizer, start_server: Callable[..., Any]
 ) -> None:
-    server = open_http_server(synthesizer, HttpLimits(strict=True))
+    server = start_server(synthesizer, HttpLimits(strict=True))
     with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:
         for fields in ({"extra_body": {"lang_code": "a"}}, {"speed": 4}):
             with pytest.raises(BadRequestError, match=r"lang_code|expected 0\.5 to 2"):

@@ -134,10 +134,10 @@ async def test_a_refused_voice_leaves_the_session_as_it_was(
 
 
 async def test_a_voice_is_taken_while_none_is_loaded(
-    open_http_server: Callable[..., RunningServer],
+    start_server: Callable[..., RunningServer],
 ) -> None:
     update = {"type": "session.update", "session": {"audio": {"output": {"voice": "zoe"}}}}
-    async with connected(open_http_server(None), REALTIME) as socket:
+    async with connected(start_server(None), REALTIME) as socket:
         assert await ask(socket, update, last="session.updated")
 
 

@@ -257,12 +257,12 @@ async def test_a_wrong_message_ends_the_connection(
 
 
 def test_without_a_key_only_page_and_probes_answer(
-    open_http_server: Callable[..., RunningServer], client: Client
+    start_server: Callable[..., RunningServer], client: Client
 ) -> None:
     def authorize(token: str) -> str:
         raise UnauthenticatedError("unknown")
 
-    server = open_http_server(fake_voice(), authorize=authorize)
+    server = start_server(fake_voice(), authorize=authorize)
     public = (
         "/docs",
         "/favicon.ico",

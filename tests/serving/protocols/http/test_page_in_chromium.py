@@ -283,9 +283,9 @@ def test_a_phone_shows_voice_and_speak_at_once(page: Page) -> None:
 
 
 def test_a_server_that_asks_for_a_token_gets_one_from_the_page(
-    synthesizer: Synthesizer, browser: Chrome, open_http_server: Callable[..., RunningServer]
+    synthesizer: Synthesizer, browser: Chrome, start_server: Callable[..., RunningServer]
 ) -> None:
-    server = open_http_server(synthesizer, authorize=lambda token: "me")
+    server = start_server(synthesizer, authorize=lambda token: "me")
     browser.get(server.url)
     page = object.__new__(Page)
     page.browser = browser

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import socket
@@ -10,11 +9,9 @@ from importlib import resources
 
 import jsonschema
 import pytest
-from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
 from dlpo_serving.protocols.http.requests import HttpLimits
-from dlpo_serving.protocols.http.server import listening
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import rest_of
 from tests.serving.protocols.http.conftest import Client, RunningServer
@@ -25,9 +22,9 @@ TIMEOUT_S = 20.0
 
 
 def test_probes_follow_the_voice(
-    client: Client, synthesizer: Synthesizer, open_http_server: Callable[..., RunningServer]
+    client: Client, synthesizer: Synthesizer, start_server: Callable[..., RunningServer]
 ) -> None:
-    cold, server = open_http_server(None, show_metrics=False), open_http_server(synthesizer)
+    cold, server = start_server(None, show_metrics=False), start_server(synthesizer)
 
     def statuses(server: RunningServer) -> list[int]:
         paths = ("/healthz", "/readyz", "/v1/voices", "/metrics")
@@ -40,9 +37,9 @@ def test_probes_follow_the_voice(
 
 
 def test_prometheus_metrics_count_what_was_spoken(
-    client: Client, synthesizer: Synthesizer, open_http_server: Callable[..., RunningServer]
+    client: Client, synthesizer: Synthesizer, start_server: Callable[..., RunningServer]
 ) -> None:
-    server = open_http_server(synthesizer)
+    server = start_server(synthesizer)
     client.speak(server).read()
 
     response = client.get(server, "/metrics")
@@ -137,11 +134,11 @@ def test_a_file_that_has_not_changed_is_not_sent_again(
 def test_a_connection_whose_request_does_not_come_is_closed(
     sent: bytes,
     dribbled: bytes,
-    open_http_server: Callable[..., RunningServer],
+    start_server: Callable[..., RunningServer],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("dlpo_serving.protocols.http.server.IDLE_S", 0.2)
-    server = open_http_server(None)
+    server = start_server(None)
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(sent)
         connection.settimeout(0.05)
@@ -170,10 +167,10 @@ def test_a_connection_whose_request_does_not_come_is_closed(
 )
 def test_malformed_http_is_a_400_without_traceback(
     request_: bytes,
-    open_http_server: Callable[..., RunningServer],
+    start_server: Callable[..., RunningServer],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    server = open_http_server(None)
+    server = start_server(None)
     with (
         caplog.at_level(logging.INFO),
         socket.create_connection(("127.0.0.1", server.port)) as peer,
@@ -186,38 +183,14 @@ def test_malformed_http_is_a_400_without_traceback(
     assert not [record for record in caplog.records if record.exc_info]
 
 
-async def test_connections_beyond_the_limit_get_503(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("dlpo_serving.protocols.http.connections.MAX_CONNECTIONS", 2)
-    monkeypatch.setattr("dlpo_serving.protocols.http.connections.SHARE", 1.0)
-    app = web.Application()
-    async with listening(app, "127.0.0.1", 0) as port:
-
-        async def ask() -> tuple[bytes, asyncio.StreamWriter]:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            return (await reader.readline()).split()[1], writer
-
-        first, second, third = [await ask() for _ in range(3)]
-        assert [status for status, _ in (first, second, third)] == [b"404", b"404", b"503"]
-        second[1].close()
-        await second[1].wait_closed()
-        while (again := await ask())[0] == b"503":  # the server has not noticed yet
-            again[1].close()
-        assert again[0] == b"404"
-        for _, writer in (first, third, again):
-            writer.close()
-
-
 def test_only_pages_of_chosen_origins_may_read_replies(
     client: Client,
     server: RunningServer,
     synthesizer: Synthesizer,
-    open_http_server: Callable[..., RunningServer],
+    start_server: Callable[..., RunningServer],
 ) -> None:
     friend, stranger = "https://app.example", "https://else.example"
-    open_server = open_http_server(synthesizer, HttpLimits(origins=(friend,)))
+    open_server = start_server(synthesizer, HttpLimits(origins=(friend,)))
     asked = {"Access-Control-Request-Headers": "authorization,x-stainless-os"}
 
     def preflight(server: RunningServer, origin: str) -> tuple[int, dict[str, str]]:

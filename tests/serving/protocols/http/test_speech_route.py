@@ -20,7 +20,7 @@ from dlpo_serving.engine import Floats
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices.names import voice_named
-from tests.callers import WAIT_S, fake_voice, wait_until
+from tests.callers import fake_voice, wait_until
 from tests.fake_engine import FakeEngine
 from tests.serving.conftest import GatedEngine
 from tests.serving.protocols.http.conftest import Client, RunningServer
@@ -150,36 +150,11 @@ def test_a_reply_that_is_late_ends_with_504(
     gated_engine.free()
 
 
-@pytest.mark.parametrize(("windows", "delivery"), [(0, "audio"), (1, "audio"), (1, "sse")])
-def test_a_client_that_goes_away_gives_its_place_back(
-    client: Client,
-    windows: int,
-    delivery: str,
-    gated_engine: GatedEngine,
-    gated_server: Callable[..., RunningServer],
-) -> None:
-    server = gated_server()
-    connection = client.connect(server)
-    body = json.dumps({"model": "dlpo", "input": TEXT, "stream_format": delivery})
-    connection.request("POST", "/v1/audio/speech", body, {"Content-Type": "application/json"})
-    for _ in range(windows):
-        assert gated_engine.waiting.acquire(timeout=WAIT_S)
-        gated_engine.permits.release()
-    assert gated_engine.waiting.acquire(timeout=WAIT_S)
-    assert server.service.calls == 1
-
-    connection.sock.close()
-
-    wait_until(lambda: server.service.calls == 0)
-    gated_engine.free()
-    assert client.speak(server).status == 200
-
-
 def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
-    client: Client, open_http_server: Callable[..., RunningServer]
+    client: Client, start_server: Callable[..., RunningServer]
 ) -> None:
     engine = BreakingEngine()
-    server = open_http_server(fake_voice(engine))
+    server = start_server(fake_voice(engine))
 
     engine.left = 2
     with pytest.raises(http.client.IncompleteRead):
@@ -192,10 +167,10 @@ def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
 
 
 def test_a_body_that_comes_too_slowly_is_given_up(
-    client: Client, open_http_server: Callable[..., RunningServer]
+    client: Client, start_server: Callable[..., RunningServer]
 ) -> None:
     limits = HttpLimits(body_s=0.05)
-    server = open_http_server(fake_voice(), http_limits=limits)
+    server = start_server(fake_voice(), http_limits=limits)
     with closing(client.connect(server)) as connection:
         connection.putrequest("POST", "/v1/audio/speech")
         connection.putheader("Content-Type", "application/json")

@@ -56,26 +56,6 @@ def pieces(text: str = TEXT, size: int = 7) -> list[dict[str, Any]]:
     return [*({"type": "text", "text": part} for part in parts), {"type": "end"}]
 
 
-def test_text_in_pieces_equals_the_speech_route(server: RunningServer, client: Client) -> None:
-    whole = client.speak(server, seed=3).read()
-    messages, audio = converse(
-        server, {**BEGIN, "sample_rate": 24_000, "audio": None, "response_format": None}, *pieces()
-    )
-    assert audio == whole
-    info, *chunks, done = messages
-    assert (info["type"], done["type"]) == ("speech.info", "speech.done")
-    assert done["samples"] == len(audio) // 2
-    words = [word for chunk in chunks for word in chunk["words"]]
-    assert [TEXT[w["start_character"] : w["stop_character"]].strip(".,? ") for w in words][:3] == [
-        "Noise", "becomes", "speech",
-    ]  # fmt: skip
-    encoded, none = converse(
-        server, {**BEGIN, "sample_rate": 24_000, "audio": "base64", "input": TEXT}, {"type": "end"}
-    )
-    assert none == b""
-    assert b"".join(base64.b64decode(m["audio"]) for m in encoded[1:-1]) == whole
-
-
 async def turn(socket: aiohttp.ClientWebSocketResponse, *sent: Any, last: str) -> tuple[Any, bytes]:
     """The last message of an utterance, and its audio."""
     await send(socket, *sent)
@@ -143,7 +123,7 @@ def test_a_field_that_a_conversation_has_no_use_for_is_warned_of(server: Running
 def test_a_whole_document_is_taken(server: RunningServer, client: Client) -> None:
     document = "<speak>Noise <break time='300ms'/> becomes speech.</speak>"
     whole = client.speak(server, input=document, seed=3).read()
-    begin = {**BEGIN, "sample_rate": 24_000, "input": document}
+    begin = {**BEGIN, "sample_rate": 24_000, "input": document, "audio": None}
     for sent in ([begin], [begin, {"type": "end"}]):
         messages, audio = converse(server, *sent)
         assert (messages[-1]["type"], audio) == ("speech.done", whole)
@@ -192,10 +172,10 @@ def test_a_wrong_message_is_named_and_ends_the_connection(
 
 
 def test_origins_are_checked(
-    open_http_server: Callable[..., RunningServer],
+    start_server: Callable[..., RunningServer],
 ) -> None:
     app, known = "https://app.example", {"Authorization": "Bearer secret"}
-    server = open_http_server(fake_voice(), HttpLimits(origins=(app,)), authorize=us_alone)
+    server = start_server(fake_voice(), HttpLimits(origins=(app,)), authorize=us_alone)
     for origin in ("https://evil.example", "http://["):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             converse(server, BEGIN, **known, Origin=origin)
