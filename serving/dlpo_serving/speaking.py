@@ -64,7 +64,7 @@ class Speaking(ABC):
 
     @property
     @abstractmethod
-    def provenance(self) -> str:
+    def _about(self) -> str:
         """What files say of their origin in their metadata."""
 
     @abstractmethod
@@ -103,7 +103,7 @@ class Speaking(ABC):
 
         out = Path(path)
         check_sound_file(out)
-        with SoundFile(out, self.sample_rate, about=self.provenance) as file:
+        with SoundFile(out, self.sample_rate, about=self._about) as file:
             for samples in self.stream(text, **settings):
                 file.write(samples)
         return out
@@ -188,7 +188,7 @@ class Voice(Speaking):
         return self._synthesizer.manifest.sample_rate_hz
 
     @property
-    def provenance(self) -> str:
+    def _about(self) -> str:
         return provenance(self.name, self._synthesizer.mark_of())
 
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
@@ -270,7 +270,7 @@ class Client(Speaking):
         raise InputError(f"{self.address} has no voice {self.name!r}; it has {', '.join(rates)}")
 
     @property
-    def provenance(self) -> str:
+    def _about(self) -> str:
         return provenance(self.name or "the default", "as the server does")
 
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:

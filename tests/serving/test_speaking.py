@@ -33,7 +33,7 @@ def voice() -> Voice:
 
 
 def test_the_promised_names_are_these() -> None:
-    assert dlpo.__all__ == ["Client", "Voice", "__version__"]
+    assert dlpo.__all__ == ["Client", "Voice", "__version__", "detect"]
     verbs = {name for name in dir(Voice) if not name.startswith("_")}
     assert verbs == {"list", "sample_rate", "save", "stream"}
     assert {name for name in dir(Client) if not name.startswith("_")} == verbs | {"close"}

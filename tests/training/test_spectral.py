@@ -49,7 +49,7 @@ def test_a_part_changes_its_own_weights_alone(
 
 
 def test_timing_needs_sentences() -> None:
-    with pytest.raises(ConfigError, match="timing_batch is 0; expected 1 or more"):
+    with pytest.raises(ConfigError, match="timing_batch is 0; timing needs 1 or more"):
         replace(SPECTRAL_TRAINING, part="timing", timing_batch=0)
 
 
