@@ -15,7 +15,7 @@ import typer
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError, needs
 from dlpo.repository import checkpoint_at
-from dlpo_bench.options import LoadOptions, PeersOptions, RtfOptions, ScalingOptions
+from dlpo_bench.options import LoadOptions, PeersOptions, RtfOptions
 from dlpo_cli.commands import OfFields, of_fields
 from dlpo_cli.options import (
     CORPUS,
@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="Run benchmarks on this machine; show and compare the results."
     )
-    for command in (rtf, stream, quality, peers, scaling):
+    for command in (rtf, stream, quality, peers):
         group.command(cls=OfFields)(of_fields(command))
     group.command()(report)
     group.command()(compare)
@@ -96,14 +96,6 @@ def rtf(options: RtfOptions, record: Record = False, out: Out = RECORDS) -> None
         from dlpo_bench.rtf import measure_rtf
 
     run_bench("rtf", lambda: measure_rtf(options, _tell), record, out)
-
-
-def scaling(options: ScalingOptions, record: Record = False, out: Out = RECORDS) -> None:
-    """Measure what longer texts cost in time and memory."""
-    with needs("serve"), needs("bench"):
-        from dlpo_bench.scaling import measure_scaling
-
-    run_bench("scaling", lambda: measure_scaling(options, _tell), record, out)
 
 
 def peers(options: PeersOptions, record: Record = False, out: Out = RECORDS) -> None:

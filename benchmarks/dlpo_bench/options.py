@@ -87,18 +87,6 @@ class PeersOptions(OneVoice):
 
 
 @dataclass(kw_only=True)
-class ScalingOptions(OneVoice):
-    """Of the costs of longer texts."""
-
-    precision: str | None = None
-    """Denoiser precision on cpu; by default, the voice's own."""
-    seconds: tuple[float, ...] = (5.0, 10.0, 20.0, 40.0, 60.0, 300.0)
-    """Audio length of a text; repeatable."""
-    rounds: Turns = 4
-    """Fresh processes per length."""
-
-
-@dataclass(kw_only=True)
 class LoadOptions:
     """Of the load on a server."""
 

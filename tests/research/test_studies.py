@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,63 +12,11 @@ import pytest
 from dlpo.errors import InputError
 from dlpo.text.languages import open_language
 from dlpo_bench.clips import Clip
-from dlpo_bench.judging import JudgePanel, Quality, SystemScores, Take
-from dlpo_bench.options import SpeakingOptions
 from dlpo_serving.request import SpeechRequest
-from research import endings, method_comparison, teachers
+from research import endings, teachers
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 22_050  # Hz
-
-
-def test_method_comparison_draws_mean_and_range_over_seeds(tmp_path: Path) -> None:
-    runs = []
-    for seed, scores in enumerate(({0: 3.0, 4: 3.2}, {0: 3.0, 4: 3.0, 8: 9.0})):
-        run = method_comparison.Run("dlpo", seed, tmp_path / str(seed))
-        run.out.mkdir()
-        lines = [
-            {"update": u, "split": "validation", "held_out/nisqa": x} for u, x in scores.items()
-        ]
-        (run.out / "cost.json").write_text('{"rollouts_per_update": 16.0}')
-        (run.out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        runs.append(run)
-    curve = method_comparison.curve("nisqa", "dlpo", runs)
-    assert curve.scores == [0, 64]  # of the updates that every seed reached
-    assert curve.mean == pytest.approx([3.0, 3.1])
-    assert curve.high == pytest.approx([3.0, 3.2])
-    assert "dlpo" in method_comparison.draw_curves({"nisqa": [curve]})
-
-
-def test_direct_is_given_the_rewards_that_have_a_gradient(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commands: list[list[str]] = []
-
-    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
-        commands.append(command)
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(subprocess, "run", run)
-    chain = SpeakingOptions((10,), schedule="linear", eta=1.0)
-    rewards = "distillmos=2,dnsmos=1"
-    budget = method_comparison.Budget(1, 1, 2, 1e-4, 3.0, 1, 1, chain, rewards, [])
-    for name in ("direct", "rwr"):
-        method_comparison.Run(name, 0, tmp_path).tune(tmp_path, tmp_path, tmp_path, budget)
-    told = [command[command.index("--reward") + 1] for command in commands]
-    assert told == ["distillmos=2.0", "distillmos=2.0,dnsmos=1.0"]
-    assert shlex.join(commands[0]).count("--steps 10 --schedule linear --eta 1.0") == 1
-
-
-def test_reward_is_the_mean_of_standardised_judges() -> None:
-    def scores(a: list[float], b: list[float]) -> SystemScores:
-        return SystemScores([Take({"a": np.array(a), "b": np.array(b)}, {}, {})])
-
-    heard = {"untuned": scores([1, 3], [10, 30]), "tuned": scores([2, 4], [30, 10])}
-    quality = Quality([], heard, JudgePanel([], {}, {}), "untuned", [], [], True)
-    found = method_comparison.with_reward(quality, ["a", "b"]).scores
-    np.testing.assert_allclose(found["untuned"].values["reward"], [1.0, 3.0])
-    np.testing.assert_allclose(found["tuned"].values["reward"], [2.5, 2.5])
-    assert method_comparison.with_reward(quality, []) is quality
 
 
 def test_short_texts_of_a_voice_are_measured_beside_the_others() -> None:

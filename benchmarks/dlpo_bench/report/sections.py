@@ -20,7 +20,6 @@ TITLES = {  # in the page's order
     "stream": "Servers under load",
     "load": "Under load",
     "rtf": "Real-time factor",
-    "scaling": "Cost of scale",
     "pareto": "Quality for its cost",
 }
 ENVIRONMENT = Environment(  # of Markdown: nothing is escaped
