@@ -37,14 +37,11 @@ def pre_emphasise(waveform: Waveform) -> Waveform:
 
 
 @cache
-def mel_filters(
-    sample_rate_hz: int, window: int = WINDOW, bands: int = MEL_BANDS
-) -> NDArray[np.float32]:
-    """(bands, window / 2 + 1) float32 triangles, equally spaced on the mel scale from 0 to half the
-    rate."""
+def mel_filters(sample_rate_hz: int) -> NDArray[np.float32]:
+    """(80, 513) float32 triangles, equally spaced on the mel scale from 0 to half the rate."""
     top = 2595 * np.log10(1 + sample_rate_hz / 2 / 700)
-    points = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
-    bins = np.fft.rfftfreq(window, 1 / sample_rate_hz)
+    points = 700 * (10 ** (np.linspace(0, top, MEL_BANDS + 2) / 2595) - 1)
+    bins = np.fft.rfftfreq(WINDOW, 1 / sample_rate_hz)
     rising = (bins - points[:-2, None]) / (points[1:-1] - points[:-2])[:, None]
     falling = (points[2:, None] - bins) / (points[2:] - points[1:-1])[:, None]
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,30 +77,29 @@ def test_a_flow_is_matched_where_points_are_credited() -> None:
     np.testing.assert_allclose(found, np.subtract(*ends) / 2e-5, rtol=1e-6)
 
 
-def test_a_chain_is_matched_where_stretches_are_credited(
+def test_a_chain_is_matched_in_units_of_what_is_left_to_tell(
     toy: type[Toy], noisy_chain: NoiseSchedule
 ) -> None:
-    """The loss of AWM against loops over levels, samples and stretches in plain floats."""
+    """The loss of AWM against loops over levels and samples in plain floats."""
     policy = toy.chain(toy.Policy(), noisy_chain)
     policy.model.untold = lambda level: 2 * level
     drawn = policy.roll_out(toy.conditions(4, 5), seed_keys(3, 1, [0, 1], 2), 2)
-    drawn = replace(drawn, stretch=2, matched=(1,))  # stretches of 2, 2 and 1 of the 5 samples
-    rewards = np.random.default_rng(0).normal(size=(3, 4))
-    method = AWM(toy.setup(policy, Objective("awm", beta=0.0, reward_scale=0.5), group=2))
-    advantages = method.compute_advantages(drawn, torch.tensor(rewards))
-    found = method(Sample(1.0, drawn, advantages)).item()
-    told, total = float(noisy_chain.alpha[1]), 0.0
-    left = math.sqrt(1 - told**2)
+    rewards = np.random.default_rng(0).normal(size=4)
+    objective = Objective("awm", beta=0.0, reward_scale=0.5, matching_draws=1)
+    method = AWM(toy.setup(policy, objective, group=2))
+    found = method(Sample(1.0, drawn, method.compute_advantages(drawn, torch.tensor(rewards))))
+    total, steps = 0.0, noisy_chain.steps
     for row in range(4):
         pair = [row - row % 2, row - row % 2 + 1]
-        noise = keyed_noise((*drawn.keys[pair[0]], REGRESSION, 0), 1, 5)[0].double()
-        for p in range(5):
-            advantage = (rewards[p // 2, row] - rewards[p // 2, pair].mean()) / 0.5
-            noisy = told * drawn.output[row, p].item() + left * noise[p].item()
+        advantage = (rewards[row] - rewards[pair].mean()) / 0.5
+        noises = keyed_noise((*drawn.keys[pair[0]], REGRESSION, 0), steps, 5).double()
+        for noise, told in zip(noises, noisy_chain.alpha.tolist(), strict=False):
+            left = math.sqrt(1 - told**2)
+            noisy = told * drawn.output[row].double() + left * noise
             predicted = (noisy - told * (0.3 * noisy + 0.4)) / left
-            error = (noise[p].item() - predicted) ** 2 / (2 * told) ** 2
-            total += advantage * error / TYPICAL_SAMPLES / 4
-    assert found == pytest.approx(total)
+            error = (noise - predicted).square().sum().item() / (2 * told) ** 2
+            total += advantage * error / TYPICAL_SAMPLES / 4 / steps
+    assert found.item() == pytest.approx(total)
 
 
 def test_advantages_of_equal_samples_cancel() -> None:

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from dlpo.diffusion import q_sample, step_mean, to_eps, training_target
 from dlpo.errors import InputError
@@ -43,14 +42,6 @@ def step_log_prob(sample: Tensor, mean: Tensor, std: Tensor, inside: Tensor) -> 
     """
     density = -0.5 * ((sample - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
     return inside_mean(density, inside)
-
-
-def in_stretches(values: Tensor, stretch: int | None) -> Tensor:
-    """(B, T) -> (P, B): sums over stretches of `stretch` samples, the last shorter; None: (B,)."""
-    if stretch is None:
-        return values.sum(1)
-    padded = functional.pad(values, (0, -values.shape[1] % stretch))
-    return padded.view(len(values), -1, stretch).sum(2).T
 
 
 class ChainPolicy(nn.Module):
@@ -194,17 +185,15 @@ class ChainPolicy(nn.Module):
         return Replay(torch.stack(means), torch.stack(log_probs))
 
     def matching_losses(self, drawn: Rollout, draws: int) -> Tensor:
-        """(draws x N, B): see `Policy.matching_losses`; at the levels of the chain, or those that
-        are `matched`. With P stretches to credit, (draws x N, P, B).
+        """(draws x N, B): see `Policy.matching_losses`; at the N levels of the chain.
 
         In units of what is left to tell of the noise, so that the cleanest levels, where a
         prediction can tell least, don't outweigh those that decide.
         """
-        steps = range(self.schedule.steps) if drawn.matched is None else drawn.matched
         found = []
-        for k, eps in self._noises(drawn, steps, draws, REGRESSION):
+        for k, eps in self._noises(drawn, range(self.schedule.steps), draws, REGRESSION):
             error = (eps - self.predicted_noise(drawn, k, eps)).square() * drawn.conditions.inside
-            found.append(in_stretches(error, drawn.stretch) / self.untold(k))
+            found.append(error.sum(1) / self.untold(k))
         return torch.stack(found) / drawn.typical_samples
 
     def untold(self, step: int) -> float:

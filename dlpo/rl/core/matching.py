@@ -21,13 +21,13 @@ def bounded(losses: Tensor, before: Tensor, advantages: Tensor, times: float) ->
     drawing them, which ends in noise however the anchors are set.
 
     Args:
-        losses: (K, B) or (K, P, B), e of each draw of noise, and stretch if these are credited.
-        before: the same before tuning.
-        advantages: (B,) or (P, B), of the samples.
+        losses: (K, B), e of each draw of noise.
+        before: (K, B), the same before tuning.
+        advantages: (B,), of the samples.
         times: bound of e, in units of `before`.
 
     Returns:
-        As `losses`.
+        (K, B).
     """
     return torch.where(advantages < 0, torch.minimum(losses, times * before), losses)
 
@@ -36,10 +36,10 @@ def weighted_matching(losses: Tensor, advantages: Tensor) -> Tensor:
     """(): mean over samples of advantage times e, itself a mean over the draws of noise.
 
     Args:
-        losses: (K, B) or (K, P, B), e of each draw of noise, and stretch if these are credited.
-        advantages: (B,) or (P, B), constant for the gradient.
+        losses: (K, B), e of each draw of noise.
+        advantages: (B,), constant for the gradient.
     """
-    return (losses.mean(0) * advantages.detach()).mean(-1).sum()
+    return (losses.mean(0) * advantages.detach()).mean()
 
 
 def matching_terms(
@@ -56,7 +56,7 @@ def matching_terms(
         policy: what learns.
         before: the policy before tuning.
         drawn: by the policy that acted.
-        advantages: (B,), or (P, B) of P stretches.
+        advantages: (B,).
         weight: of the matching loss.
     """
     draws, terms = objective.matching_draws, dict[str, Tensor]()

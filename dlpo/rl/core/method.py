@@ -33,8 +33,7 @@ class Sample:
     drawn: Any
     """`Rollout` or `FlowDraws`"""
     advantages: Tensor
-    """(B,) or (S, B): of each draw, or what the method has in its place; of matching losses (P, B)
-    where stretches are credited; constant"""
+    """(B,) or (S, B): of each draw, or what the method has in its place; constant"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,6 @@ class Policy(Protocol[Drawn]):
 
         Args:
             draws: of noise for each level or time; K is a multiple of it.
-
-        A chain that is credited by P stretches gives (K, P, B).
         """
         ...
 

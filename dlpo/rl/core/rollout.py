@@ -39,10 +39,6 @@ class Rollout:
     """the one step whose noise the seeds of a prompt don't share; None: they share none"""
     typical_samples: int = TYPICAL_SAMPLES
     """see `ChainPolicy`"""
-    stretch: int | None = None
-    """samples of a stretch that a reward credits by itself; None: it credits rows as a whole"""
-    matched: tuple[int, ...] | None = None
-    """steps at whose levels the output is matched; None: all N"""
 
     @property
     def scored(self) -> tuple[int, ...]:
