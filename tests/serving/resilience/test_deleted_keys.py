@@ -21,9 +21,8 @@ from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.rpc import interceptor
 from tests.callers import PATIENT, WAIT_S, Conversation
-from tests.serving.protocols.callers import CONVERSING, WAYS
+from tests.serving.protocols.callers import WAYS
 
-ONE_TEXT = "ElevenLabs' socket"
 REFUSED = re.compile("unknown token|key of this call has been deleted")  # as who notices first says
 STREAM = "/dlpo.v1.SpeechService/StreamSynthesize"
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
@@ -62,9 +61,8 @@ def guarded(
         assert stream.finish() == alone
 
 
-@pytest.mark.parametrize("way", [way for way in CONVERSING if way not in ("Wyoming", ONE_TEXT)])
-async def test_a_web_socket_of_a_deleted_key_speaks_no_more(way: str, guarded: Guarded) -> None:
-    caller: Any = WAYS[way]
+async def test_a_web_socket_of_a_deleted_key_speaks_no_more(guarded: Guarded) -> None:
+    caller: Any = WAYS["our socket"]
     async with caller.connected(guarded.server, headers=guarded.headers()) as connection:
         await connection.speak("One fish.")
         heard = await connection.hear(1)
