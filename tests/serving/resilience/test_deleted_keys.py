@@ -21,8 +21,8 @@ from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.rpc import interceptor
 from tests.callers import PATIENT, WAIT_S, Conversation
-from tests.serving.protocols.callers import WAYS
 
+CONTEXTS = "v1/text-to-speech/fake/multi-stream-input?output_format=pcm_24000"
 REFUSED = re.compile("unknown token|key of this call has been deleted")  # as who notices first says
 STREAM = "/dlpo.v1.SpeechService/StreamSynthesize"
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
@@ -62,18 +62,51 @@ def guarded(
 
 
 async def test_a_web_socket_of_a_deleted_key_speaks_no_more(guarded: Guarded) -> None:
-    caller: Any = WAYS["our socket"]
-    async with caller.connected(guarded.server, headers=guarded.headers()) as connection:
-        await connection.speak("One fish.")
-        heard = await connection.hear(1)
-        assert heard.audio
+    url = guarded.server.http_url
+    item = {"type": "message", "content": [{"text": "One fish."}]}
+    ask = {"type": "response.create", "response": {"input": [item]}}
+    async with (
+        aiohttp.ClientSession(headers=guarded.headers()) as session,
+        session.ws_connect(f"{url}v1/realtime") as realtime,
+        session.ws_connect(f"{url}{CONTEXTS}") as contexts,
+        session.ws_connect(f"{url}v1/audio/speech/stream") as pieces,
+        session.ws_connect(f"{url}tts/websocket") as cartesia,
+        session.ws_connect(f"{url}v1/speak") as deepgram,
+        session.ws_connect(f"{url}v1/realtime?intent=synthesize") as riva,
+    ):
+        commit = {"type": "input_text.commit"}
+        transcript = {"transcript": "One fish.", "context_id": "a"}
+        await cartesia.send_json(transcript)
+        while (await cartesia.receive_json())["type"] != "done":
+            pass
+        assert (await deepgram.receive_json())["type"] == "Metadata"
+        for message in ({"type": "input_text.append", "text": "One fish."}, commit):
+            await riva.send_json(message)
+        while not (await riva.receive_json())["type"].endswith("speech.completed"):
+            pass
+        await realtime.send_json(ask)
+        while (await realtime.receive_json())["type"] != "response.done":
+            pass
+        await contexts.send_json({"text": "One fish. ", "context_id": "a", "flush": True})
+        assert (await contexts.receive_json())["audio"]
+        await pieces.send_json({"type": "begin", "input": "One fish. "})
+        await pieces.send_json({"type": "flush"})
+        assert (await pieces.receive_json())["type"] == "speech.info"
+
         guarded.delete()
-        await connection.speak("Two fish.")
-        while not heard.error:
-            assert heard.closed is None
-            heard = await connection.hear()
-        assert REFUSED.search(heard.error)
-        assert (await connection.hear()).closed == aiohttp.WSCloseCode.POLICY_VIOLATION
+        await realtime.send_json(ask)
+        await contexts.send_json({"text": "Two fish. ", "context_id": "b", "flush": True})
+        await pieces.send_json({"type": "text", "text": "Two fish. "})
+        await pieces.send_json({"type": "end"})
+        await cartesia.send_json(transcript)
+        await deepgram.send_json({"type": "Speak", "text": "Two fish. "})
+        await riva.send_json({"type": "input_text.append", "text": "Two fish."})
+        await riva.send_json(commit)
+
+        for socket in (realtime, contexts, pieces, cartesia, deepgram, riva):
+            heard = [message.data async for message in socket]
+            assert REFUSED.search(str(heard[-1]))
+            assert socket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
 
 
 @pytest.mark.parametrize("protocol", ["dlpo", "riva"])

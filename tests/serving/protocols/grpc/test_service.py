@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from google.rpc.error_details_pb2 import ResourceInfo
 
-from dlpo.v1 import speech_pb2
+from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.encodings.wire import decode_samples, encoding_message, read_encoding
 from dlpo_serving.request import SpeechRequest
@@ -75,6 +76,16 @@ def test_stream_and_unary_reply_equal_offline_audio(
     assert (reply.audio, reply.info, reply.totals) == (audio, info.info, totals.totals)
 
 
+def first_accepted(server: RunningServer, text: str = TEXT) -> Iterator[Part]:
+    """Call until the server has a free slot; the stream of the call that got it."""
+    for _ in range(20_000):
+        call = server.stub.StreamSynthesize(stream_request(text), timeout=WAIT_S)
+        with suppress(grpc.RpcError):
+            assert next(call).HasField("info")
+            return call
+    raise AssertionError("the slot was never freed")
+
+
 def test_voices_are_listed_with_their_ranges(server: RunningServer) -> None:
     (voice,) = server.stub.ListVoices(speech_pb2.ListVoicesRequest()).voices
 
@@ -123,6 +134,21 @@ def test_an_unknown_voice_has_a_short_status(server: RunningServer, voice: str, 
         assert refused.detail(ResourceInfo).resource_name == voice
 
 
+def test_disconnected_client_frees_its_slot(
+    start_server: Callable[..., RunningServer],
+) -> None:
+    server = start_server(max_streams=1)
+    # A connection of its own; more bytes than it holds, of which the first message alone is read.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(server.address, options) as channel:
+        request = stream_request(TEXT * 36, speed=0.5, sample_rate_hz=48_000, encoding=F32)
+        call = speech_pb2_grpc.SpeechServiceStub(channel).StreamSynthesize(request)
+        assert next(call).HasField("info")
+
+    assert list(first_accepted(server, "Go."))[-1].HasField("totals")
+    assert call.code() == grpc.StatusCode.CANCELLED
+
+
 def test_a_unary_reply_that_is_too_long_points_to_the_stream(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +158,23 @@ def test_a_unary_reply_that_is_too_long_points_to_the_stream(
 
     assert refused.code == "INVALID_ARGUMENT"
     assert "use StreamSynthesize" in refused.message
+
+
+def test_a_cancelled_stream_frees_its_slot_and_stops_the_engine(
+    gated_engine: GatedEngine, gated_server: Callable[..., RunningServer]
+) -> None:
+    server = gated_server(max_streams=1)
+    call = server.stub.StreamSynthesize(stream_request())
+    assert gated_engine.waiting.acquire(timeout=WAIT_S)
+    before = gated_engine.calls.count("denoiser_3")
+
+    call.cancel()
+    second = first_accepted(server, "Go")
+    gated_engine.free()
+
+    spoken = [part for part in second if part.HasField("audio")]
+    # The window that was in hand when the call was cancelled, and those of the second call.
+    assert gated_engine.calls.count("denoiser_3") <= before + 1 + len(spoken)
 
 
 def test_a_stream_longer_than_the_grace_is_cut(

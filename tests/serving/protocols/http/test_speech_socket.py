@@ -56,6 +56,26 @@ def pieces(text: str = TEXT, size: int = 7) -> list[dict[str, Any]]:
     return [*({"type": "text", "text": part} for part in parts), {"type": "end"}]
 
 
+def test_text_in_pieces_equals_the_speech_route(server: RunningServer, client: Client) -> None:
+    whole = client.speak(server, seed=3).read()
+    messages, audio = converse(
+        server, {**BEGIN, "sample_rate": 24_000, "audio": None, "response_format": None}, *pieces()
+    )
+    assert audio == whole
+    info, *chunks, done = messages
+    assert (info["type"], done["type"]) == ("speech.info", "speech.done")
+    assert done["samples"] == len(audio) // 2
+    words = [word for chunk in chunks for word in chunk["words"]]
+    assert [TEXT[w["start_character"] : w["stop_character"]].strip(".,? ") for w in words][:3] == [
+        "Noise", "becomes", "speech",
+    ]  # fmt: skip
+    encoded, none = converse(
+        server, {**BEGIN, "sample_rate": 24_000, "audio": "base64", "input": TEXT}, {"type": "end"}
+    )
+    assert none == b""
+    assert b"".join(base64.b64decode(m["audio"]) for m in encoded[1:-1]) == whole
+
+
 async def turn(socket: aiohttp.ClientWebSocketResponse, *sent: Any, last: str) -> tuple[Any, bytes]:
     """The last message of an utterance, and its audio."""
     await send(socket, *sent)
