@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from dlpo.config.fields import HIDDEN, As, File, Flag, Folder, NotNegative, Range, Share
 from dlpo.errors import InputError
+from dlpo.rl.core.objective import Explore, Guide, MethodName
 
 if TYPE_CHECKING:
     from dlpo.checkpoint import Checkpoint
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from dlpo.rl.ending_prompts import EndingPrompt
 
 ENDINGS = "endings"
-Methods = Literal[
-    "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "control", "direct", "dpo"
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +44,13 @@ class TuneOptions:
     data: Annotated[Mapping[Path, float], HIDDEN]
     """Dataset -> how much is drawn from it."""
     out: Annotated[Path, HIDDEN]
-    method: Annotated[str, As(Methods)] = "dlpo"
+    method: Annotated[str, As(Literal[MethodName, "dpo"])] = "dlpo"
     """Objective to minimize; docs/tuning.md explains each."""
-    explore: Annotated[str, As(Literal["chain", "step"])] = "chain"
+    explore: Annotated[str, As(Explore)] = "chain"
     """What to perturb: the noise of the whole chain, or of a step in turn."""
     reward: str = "distillmos"
     """Judges and their weights, such as distillmos=1,high_band=0.3; or endings: how sentences end,
-    which tunes the pitch (methods dlpo, awm, control, direct)."""
+    which tunes the pitch (methods dlpo, awm, control, direct, rwr)."""
     steps: Annotated[int, Range(ge=1, le=16)] | None = None
     """Reverse steps, as served. Default: the voice's own, but at least 2 when exploring the chain's
     noise."""
@@ -64,7 +62,7 @@ class TuneOptions:
     """Weight of the reward. Default: 1, of endings 2."""
     beta: NotNegative | None = None
     """Weight of the diffusion loss. Default: 1, of endings 2."""
-    guide: Annotated[str | None, As(Literal["return", "recordings", "both"])] = None
+    guide: Annotated[str | None, As(Guide)] = None
     """Use the diffusion loss in the return, on recordings, or both. Default: on recordings for
     dlpo; direct has none."""
     pairs: File | None = None

@@ -7,13 +7,16 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from dlpo.checkpoint import Provenance, Tuned, load_checkpoint, save_checkpoint
+from dlpo.config.fields import parts_of
+from dlpo.rl.methods import METHODS
+from dlpo.rl.options import TuneOptions
 from dlpo.rl.tuner import Tuner
 from dlpo_cli import app
 from tests.toys import ToyJudge
@@ -86,6 +89,14 @@ def test_every_option_reaches_the_run(described: Callable[..., dict[str, Any]]) 
     assert (found["steps"], found["schedule"], found["eta"]) == (10, "cosine", 1)
     assert found["rewards"] == {"high_band": 0.5}
     assert (found["settings"]["guard"], found["settings"]["seed"]) == (False, 7)
+
+
+def test_a_method_that_the_formulas_have_can_be_chosen(
+    described: Callable[..., dict[str, Any]],
+) -> None:
+    offered, *_ = parts_of(TuneOptions)["method"]
+    assert {*get_args(offered)} == {*METHODS, "dpo"}
+    assert described("--method", "nft")["objective"]["method"] == "nft"
 
 
 def test_chain_comes_from_checkpoint_or_embedded_voice(

@@ -190,19 +190,16 @@ class ChainPolicy(nn.Module):
         In units of what is left to tell of the noise, so that the cleanest levels, where a
         prediction can tell least, don't outweigh those that decide.
         """
-        found = []
-        for k, eps in self._noises(drawn, range(self.schedule.steps), draws, REGRESSION):
-            error = (eps - self.predicted_noise(drawn, k, eps)).square() * drawn.conditions.inside
-            found.append(error.sum(1) / self.untold(k))
-        return torch.stack(found) / drawn.typical_samples
+        steps = range(self.schedule.steps)
+        errors = self.errors_at(drawn, steps, draws, REGRESSION)
+        return (errors / self.untold().to(errors)).flatten(0, 1) * drawn.lengths
 
-    def untold(self, step: int) -> float:
-        """Variance of the noise that a step's noisy sample doesn't tell by itself; 1 of a model
-        that doesn't say."""
-        if not hasattr(self.model, "untold"):
-            return 1.0
-        level = torch.tensor([float(self.schedule.noise_levels[step])])
-        return float(self.model.untold(level).square())
+    def untold(self) -> Tensor:
+        """(N, 1): variance of the noise that a step's noisy sample doesn't tell by itself; 1 of a
+        model that doesn't say."""
+        levels = torch.tensor(self.schedule.noise_levels[:-1], dtype=torch.float32)
+        untold: Tensor = getattr(self.model, "untold", torch.ones_like)(levels)
+        return untold.square()[:, None]
 
     @torch.no_grad()
     def own_loss(self, drawn: Rollout, draws: int) -> Tensor:
@@ -234,8 +231,9 @@ class ChainPolicy(nn.Module):
             with torch.no_grad():
                 then = before.predicted_noise(drawn, k, eps)
             moved = (self.predicted_noise(drawn, k, eps) - then).square()
-            found.append(inside_mean(moved, drawn.conditions.inside) / self.untold(k))
-        return torch.stack(found) * drawn.lengths
+            found.append(inside_mean(moved, drawn.conditions.inside))
+        distances = torch.stack(found).view(draws, self.schedule.steps, len(drawn))
+        return (distances / self.untold().to(distances)).flatten(0, 1) * drawn.lengths
 
     def errors_at(self, drawn: Rollout, steps: Sequence[int], draws: int, purpose: int) -> Tensor:
         """Squared errors of the noise predicted in outputs, re-noised to the levels of some steps.
