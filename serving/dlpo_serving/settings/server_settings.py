@@ -18,6 +18,7 @@ from dlpo.errors import ConfigError, InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.operations.logs import LogFormat, LogLevel
 from dlpo_serving.operations.tls import TlsFiles
+from dlpo_serving.request import Pause
 from dlpo_serving.rpc.interceptor import HEALTH, REFLECTION
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # address to listen on -> address to call
@@ -36,7 +37,6 @@ USUAL = (  # what most servers set; first in --help
 PREFIX = "DLPO_"  # of the environment variables that hold settings
 
 Port = Annotated[int, Range(ge=0, le=65_535)]
-Pause = Annotated[float, Range(ge=0, le=10)]
 Pair = Annotated[str, After("NAME=VOICE", lambda one: bool(one.strip("=").partition("=")[2]))]
 
 
