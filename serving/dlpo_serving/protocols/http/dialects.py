@@ -40,9 +40,6 @@ class Dialect:
         strict: refuse unknown fields.
     """
 
-    paced = False
-    """audio is sent at the pace of playback, see `pacing`"""
-
     def __init__(self, strict: bool) -> None:
         self._strict = strict
         self._binary = True
