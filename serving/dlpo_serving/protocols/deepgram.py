@@ -78,7 +78,7 @@ class DeepgramDialect(Dialect):
     """What the server sends; see `_read` for what the client does."""
 
     def __init__(self, request: web.Request) -> None:
-        super().__init__(strict=False)
+        super().__init__()
         self._model = request.query.get("model", "dlpo")
         self._flushed = -1  # sequence number of the last flush
 
