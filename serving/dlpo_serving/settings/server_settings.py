@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dlpo.bundle import DEFAULT_VOICE
-from dlpo.config.fields import Count, NotNegative, Positive, Range, SomeShare, kinds_of
+from dlpo.config.fields import Count, Flag, NotNegative, Positive, Range, SomeShare, kinds_of
 from dlpo.config.strict import After, Before, checked
 from dlpo.errors import ConfigError, InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
@@ -22,10 +22,6 @@ from dlpo_serving.request import Pause
 from dlpo_serving.rpc.interceptor import HEALTH, REFLECTION
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # address to listen on -> address to call
-FLAG_NAMES = {  # of settings with several values: the flag is repeated for each
-    "voices": "--voice", "cors_origins": "--cors-origin", "voice_aliases": "--voice-alias",
-    "allowed_hosts": "--allowed-host", "trusted_proxies": "--trusted-proxy",
-}  # fmt: skip
 PANELS = {  # of --help, by the first setting of each
     "voices": "Voices", "max_streams": "Limits", "tls_certificate": "Access", "ray": "Ray",
     "metrics": "Logs and metrics",
@@ -65,6 +61,7 @@ Host = Annotated[
 ]
 Origin = Annotated[str, After("origins such as https://app.example, or *", _is_origin)]
 Names = Annotated[tuple[str, ...], Before(_split)]  # "a,b" where only text can be given
+Pairs = Annotated[tuple[Pair, ...], Before(_split)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +81,14 @@ class ServerSettings:
     """TCP port for HTTP: the web page, /v1/audio/speech, /metrics; off by default"""
     http_strict: bool = False
     """over HTTP, reject unknown fields and out-of-range speeds instead of warning"""
-    cors_origins: Annotated[tuple[Origin, ...], Before(_split)] = ()
+    cors_origins: Annotated[tuple[Origin, ...], Before(_split), Flag("--cors-origin")] = ()
     """origins of web pages that may read replies, such as https://app.example; * for all"""
-    allowed_hosts: Names = ()
+    allowed_hosts: Annotated[Names, Flag("--allowed-host")] = ()
     """further names by which an HTTP port on a loopback address may be addressed, such as that of a
     proxy on this machine; localhost, 127.0.0.1 and [::1] always may"""
-    trusted_proxies: Names = ()
+    trusted_proxies: Annotated[Names, Flag("--trusted-proxy")] = ()
     """addresses of proxies, which may hold more than a quarter of the HTTP connections"""
-    voice_aliases: Annotated[tuple[Pair, ...], Before(_split)] = ()
+    voice_aliases: Annotated[Pairs, Flag("--voice-alias", metavar="NAME=VOICE")] = ()
     """NAME=VOICE: over HTTP, use VOICE when clients ask for NAME"""
     wyoming_host: Host = "127.0.0.1"
     """address to listen on for Wyoming; 0.0.0.0 if Home Assistant runs on another machine"""
@@ -102,7 +99,7 @@ class ServerSettings:
     health_port: Port | None = None
     """TCP port for grpc.health.v1 only, without TLS or token, for Kubernetes probes"""
 
-    voices: Names = (DEFAULT_VOICE,)
+    voices: Annotated[Names, Flag("--voice")] = (DEFAULT_VOICE,)
     """voice names or bundle paths; the first one is the default"""
     voice_directory: Path | None = None
     """folder of further bundles, which can be added, replaced and removed at run time"""
@@ -301,11 +298,6 @@ def health_address(settings: ServerSettings) -> str:
     if port == 0:
         raise InputError("the settings let the system choose the port; name it: HOST:PORT")
     return address(EVERYWHERE.get(host, host), port)
-
-
-def flag_of(name: str) -> str:
-    """The flag of a setting."""
-    return FLAG_NAMES.get(name, "--" + name.replace("_", "-"))
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
