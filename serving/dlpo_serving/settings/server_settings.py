@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dlpo.bundle import DEFAULT_VOICE
-from dlpo.config.fields import Count, Flag, NotNegative, Positive, Range, SomeShare, kinds_of
+from dlpo.config.fields import Count, Flag, NotNegative, Positive, Range, SomeShare
 from dlpo.config.strict import After, Before, checked
 from dlpo.errors import ConfigError, InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
@@ -298,12 +298,3 @@ def health_address(settings: ServerSettings) -> str:
     if port == 0:
         raise InputError("the settings let the system choose the port; name it: HOST:PORT")
     return address(EVERYWHERE.get(host, host), port)
-
-
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Names of `DLPO_` variables that are not settings, for a warning.
-
-    They are not errors: Kubernetes sets DLPO_SERVICE_HOST and others for a Service called dlpo.
-    """
-    known = {PREFIX + name.upper() for name in kinds_of(ServerSettings)}
-    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)

@@ -51,6 +51,14 @@ def read_settings(
     return ServerSettings(**found)
 
 
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Names of `DLPO_` variables that are not settings, for a warning.
+
+    They are not errors: Kubernetes sets DLPO_SERVICE_HOST and others for a Service called dlpo.
+    """
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in VARIABLES)
+
+
 def _of_file(path: str | None) -> Mapping[str, Any]:
     """The settings in the file.
 
