@@ -17,7 +17,15 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from typer.core import TyperCommand
 
-from dlpo.config.fields import default_of, flag_in, parts_of, range_of, taken_apart, texts_of
+from dlpo.config.fields import (
+    default_of,
+    flag_in,
+    flag_of,
+    parts_of,
+    range_of,
+    taken_apart,
+    texts_of,
+)
 from dlpo.config.strict import converted
 
 Place = tuple[type, str]  # a dataclass and its field
@@ -93,11 +101,6 @@ def _group(hint: Any) -> Given | None:
     if dataclasses.is_dataclass(kind):
         return Given(typing.cast(type, kind), defaults=True, is_made=True)
     return next((one for one in said if isinstance(one, Given)), None)
-
-
-def flag_of(cls: type, name: str) -> str:
-    """How the command line writes a field."""
-    return flag_in(parts_of(cls)[name]).name or f"--{name.replace('_', '-')}"
 
 
 def _options(

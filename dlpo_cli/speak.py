@@ -17,12 +17,12 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from dlpo.bundle import DEFAULT_VOICE
-from dlpo.config.fields import parts_of
+from dlpo.config.fields import flag_of, parts_of
 from dlpo.errors import InputError, needs
 from dlpo.mark import PUBLIC, NoiseMark, read_key
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.reading import ReadingOptions
-from dlpo_cli.commands import Given, OfFields, flag_of, of_fields
+from dlpo_cli.commands import Given, OfFields, of_fields
 from dlpo_cli.options import (
     Ca,
     Dictionary,

@@ -246,14 +246,19 @@ def riva_realtime(r: Request) -> tuple[str, list[Message]]:
     ]  # fmt: skip
 
 
+def jambonz_socket(r: Request) -> tuple[str, list[Message]]:
+    query = urlencode({"voice": f"{r.voice};callSid=1", "sampleRate": r.rate_hz})
+    texts = [{"type": "stream", "text": word} for word in r.text.split()]
+    return f"/v1/jambonz?{query}", [*texts, {"type": "flush"}]
+
+
 async def jambonz(server: Server, r: Request) -> bytes:
     """Its WebSocket has no last message: as many samples are read as ours gives."""
     expected, audio = await over(own_socket)(server, r), b""
-    query = urlencode({"voice": r.voice, "sampleRate": r.rate_hz})
-    async with server.session.ws_connect(f"{server.url}/v1/jambonz?{query}") as connection:
-        for word in r.text.split():
-            await connection.send_json({"type": "stream", "text": word})
-        await connection.send_json({"type": "flush"})
+    path, messages = jambonz_socket(r)
+    async with server.session.ws_connect(server.url + path) as connection:
+        for message in messages:
+            await connection.send_json(message)
         while len(audio) < len(expected):
             received = await connection.receive(timeout=WAIT_S)
             audio += received.data if received.type is aiohttp.WSMsgType.BINARY else b""

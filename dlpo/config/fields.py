@@ -136,6 +136,11 @@ def flag_in(parts: tuple[Any, tuple[Any, ...], bool]) -> Flag:
     return found
 
 
+def flag_of(cls: type, name: str) -> str:
+    """How the command line writes a field."""
+    return flag_in(parts_of(cls)[name]).name or f"--{name.replace('_', '-')}"
+
+
 def range_of(parts: tuple[Any, tuple[Any, ...], bool]) -> Range | None:
     """The range of a number, or of each in a list."""
     kind, said, _ = parts

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from dlpo.config.fields import flag_of
 from dlpo.config.models import ContourConfig, SpectralConfig, WaveGrad2Config
 from dlpo.config.schema import default_words, properties_of, values_of
 from dlpo.config.training import ContourTraining, SpectralTraining, WaveGrad2Training
 from dlpo.config.tuning import EndingsTuning, PitchPairsTuning, TuningConfig
 from dlpo.rl.core.objective import Objective
-from dlpo_serving.settings.server_settings import PREFIX, ServerSettings, flag_of
+from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 
 OF_SERVER = """# Server settings
 
@@ -47,7 +48,7 @@ def settings_reference() -> str:
 
 
 def _names(name: str, schema: dict[str, Any]) -> str:
-    flag = flag_of(name)
+    flag = flag_of(ServerSettings, name)
     if schema.get("type") == "boolean":
         flag = f"{flag}`, `--no-{name.replace('_', '-')}"
     return f"`{flag}`<br>`{PREFIX}{name.upper()}`<br>`{name}`"

@@ -38,12 +38,8 @@ from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy
 from dlpo_serving.service import SynthesisService
-from dlpo_serving.settings.server_settings import (
-    EVERYWHERE,
-    ServerSettings,
-    address,
-    unknown_variables,
-)
+from dlpo_serving.settings.server_settings import EVERYWHERE, ServerSettings, address
+from dlpo_serving.settings.sources import unknown_variables
 from dlpo_serving.voices.registry import Load, VoiceRegistry, open_voices
 
 SWITCH_S = 2e-5  # how long a busy thread may hold the GIL; at 1 ms a storm of cancels starves lanes

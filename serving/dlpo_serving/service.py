@@ -171,8 +171,7 @@ class SynthesisService:
             EngineError: the engine failed; also while iterating.
             Anything that `further` raises, while iterating.
         """
-        if self._pauses:
-            call = with_pauses(call, self._pauses)
+        call = with_pauses(call, self._pauses)
         request, record = call.request, current_call()
         characters = len(request.text)
         self._check_length(characters)  # before anything reads the text

@@ -7,6 +7,7 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
@@ -17,7 +18,6 @@ from dlpo.audio import Waveform
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError
 from dlpo.mark import PUBLIC, NoiseMark
-from dlpo_serving.encodings.provenance import provenance
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.request import Encoding, SpeechRequest
 from dlpo_serving.speech import Speech, spoken_here, spoken_there
@@ -62,10 +62,11 @@ class Speaking(ABC):
     def sample_rate(self) -> int:
         """Samples a second."""
 
-    @property
     @abstractmethod
-    def _about(self) -> str:
-        """What files say of their origin in their metadata."""
+    def _speech(
+        self, text: str | Iterable[str], settings: Settings
+    ) -> AbstractContextManager[Speech]:
+        """The speech of a text; see `stream` for errors."""
 
     @abstractmethod
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
@@ -103,8 +104,12 @@ class Speaking(ABC):
 
         out = Path(path)
         check_sound_file(out)
-        with SoundFile(out, self.sample_rate, about=self._about) as file:
-            for samples in self.stream(text, **settings):
+        rate_hz = self.sample_rate  # first, as it says which voices a server has
+        with (
+            self._speech(text, settings) as speech,
+            SoundFile(out, rate_hz, about=speech.about) as file,
+        ):
+            for samples in _heard(speech):
                 file.write(samples)
         return out
 
@@ -187,18 +192,18 @@ class Voice(Speaking):
     def sample_rate(self) -> int:
         return self._synthesizer.manifest.sample_rate_hz
 
-    @property
-    def _about(self) -> str:
-        return provenance(self.name, self._synthesizer.mark_of())
-
-    def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
+    def _speech(self, text: str | Iterable[str], settings: Settings) -> nullcontext[Speech]:
         request = _request(text, settings)
         speaker, looks_like = self._speaker_of(request)
-        if isinstance(text, str):
-            speech = spoken_here(speaker, request, looks_like=looks_like)
+        pieces = None if isinstance(text, str) else _checked(text)
+        return nullcontext(spoken_here(speaker, request, pieces, looks_like))
+
+    def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
+        with self._speech(text, settings) as speech:
+            if not isinstance(text, str):
+                return _heard(speech)
             _warn(speech.warnings)
             return (piece.samples for piece in speech)
-        return _heard(spoken_here(speaker, request, _checked(text)))
 
     def _speaker_of(self, request: SpeechRequest) -> tuple[Synthesizer, str | None]:
         name, looks_like = self._choice.of(request) if self._choice else ("", None)
@@ -269,16 +274,17 @@ class Client(Speaking):
                 return rate
         raise InputError(f"{self.address} has no voice {self.name!r}; it has {', '.join(rates)}")
 
-    @property
-    def _about(self) -> str:
-        return provenance(self.name or "the default", "as the server does")
-
-    def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
+    def _speech(
+        self, text: str | Iterable[str], settings: Settings
+    ) -> AbstractContextManager[Speech]:
         request = _request(text, settings)
         pieces = None if isinstance(text, str) else _checked(text)
+        return spoken_there(self._client, request, pieces, self.name, Encoding.PCM_F32)
+
+    def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
+        spoken = self._speech(text, settings)
 
         def received() -> Iterator[Waveform]:
-            spoken = spoken_there(self._client, request, pieces, self.name, Encoding.PCM_F32)
             with spoken as speech:
                 yield from _heard(speech)
 

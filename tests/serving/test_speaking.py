@@ -114,9 +114,11 @@ def test_wrong_kinds_are_named(
         voice(text, **settings)
 
 
-def test_without_a_name_a_voice_of_the_language_speaks(voice: Voice) -> None:
+def test_without_a_name_a_voice_of_the_language_speaks(voice: Voice, tmp_path: Path) -> None:
     spanish = Voice("dora")("Buenos días.", language="es")
     np.testing.assert_array_equal(Voice()("Buenos días.", language="es"), spanish)
+    file = Voice().save("Buenos días.", tmp_path / "out.wav", language="es")
+    assert b"voice=dora;" in file.read_bytes()
     np.testing.assert_array_equal(Voice("")(TEXT), voice(TEXT))
     with pytest.raises(RequestError, match="language"):
         voice("Buenos días.", language="es")

@@ -18,7 +18,7 @@ from dlpo_serving.protocols.api import KeyPlaces
 from dlpo_serving.protocols.http.api import HttpApi, post, socket
 from dlpo_serving.protocols.http.dialects import Dialect, Message, text_of
 from dlpo_serving.protocols.http.replies import audio_alone
-from dlpo_serving.protocols.http.speech_answers import SpeechAnswers, is_short_file
+from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
 from dlpo_serving.protocols.http.speech_body import SpeechBody, read_speech_fields
 from dlpo_serving.protocols.http.speech_socket import IDLE_S, SpeechSockets
 from dlpo_serving.protocols.http.statuses import ErrorReply
@@ -78,7 +78,7 @@ class DeepgramDialect(Dialect):
     """What the server sends; see `_read` for what the client does."""
 
     def __init__(self, request: web.Request) -> None:
-        super().__init__(strict=False)
+        super().__init__()
         self._model = request.query.get("model", "dlpo")
         self._flushed = -1  # sequence number of the last flush
 
@@ -117,7 +117,7 @@ class DeepgramDialect(Dialect):
 async def _speak(answers: SpeechAnswers, request: web.Request) -> web.StreamResponse:
     message = await answers.body_of(request)
     body = read_query(request, text_of("text", message.get("text")), "mp3")
-    return await answers.answer(request, body, audio_alone, is_short_file(body))
+    return await answers.answer(request, body, audio_alone)
 
 
 async def _converse(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:

@@ -75,9 +75,6 @@ def _voice(name: object) -> object:
 class JambonzDialect(Dialect):
     """What the server sends; see `_read` for what the client does."""
 
-    def __init__(self) -> None:
-        super().__init__(strict=False)
-
     def connected(self, body: SpeechBody) -> Message:
         """The first message of a connection; jambonz sends text once it has come."""
         data = {"sample_rate": body.sample_rate_hz, "base64_encoding": False}

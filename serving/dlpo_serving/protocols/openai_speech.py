@@ -7,8 +7,8 @@ from aiohttp import web
 from dlpo_serving.protocols.api import KeyPlaces
 from dlpo_serving.protocols.http.api import HttpApi, post, socket
 from dlpo_serving.protocols.http.dialects import Dialect
-from dlpo_serving.protocols.http.replies import open_delivery
-from dlpo_serving.protocols.http.speech_answers import SpeechAnswers, is_short_file
+from dlpo_serving.protocols.http.replies import delivery_of
+from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
 from dlpo_serving.protocols.http.speech_body import read_speech_fields
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
 from dlpo_serving.protocols.http.statuses import OWN
@@ -16,7 +16,7 @@ from dlpo_serving.protocols.http.statuses import OWN
 
 async def _speak(answers: SpeechAnswers, request: web.Request) -> web.StreamResponse:
     body = read_speech_fields(await answers.body_of(request), answers.limits.strict)
-    return await answers.answer(request, body, open_delivery, is_short_file(body))
+    return await answers.answer(request, body, delivery_of(body))
 
 
 async def _converse(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:

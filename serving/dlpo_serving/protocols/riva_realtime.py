@@ -94,7 +94,7 @@ class RivaEvents(Dialect):
     """
 
     def __init__(self, is_last: Callable[[], bool]) -> None:
-        super().__init__(strict=False)
+        super().__init__()
         self._is_last = is_last
         self.ended = False
         """the client knows that nothing more comes"""

@@ -10,13 +10,14 @@ from typing import Any
 
 import grpc
 
+from dlpo.config.fields import flag_of
 from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError
 from dlpo_serving.operations.logs import configure_logs
 from dlpo_serving.protocols.endpoints import Endpoints
 from dlpo_serving.ray.proxy import Answered, Asked
 from dlpo_serving.server import run_server
-from dlpo_serving.settings.server_settings import ServerSettings, flag_of
+from dlpo_serving.settings.server_settings import ServerSettings
 
 # A replica listens on a local port, and what Serve delivers is forwarded there unchanged. So calls
 # pass through the same stages as without Ray: tokens, quotas, admission, traces, the log.
@@ -183,8 +184,8 @@ def check(settings: ServerSettings) -> None:
         value = getattr(settings, name)
         if value != getattr(usual, name):
             raise ConfigError(
-                f"{name} is {value}; Ray Serve's proxy can't do that: leave {flag_of(name)} out,"
-                " docs/ray.md says what to do instead"
+                f"{name} is {value}; Ray Serve's proxy can't do that: leave"
+                f" {flag_of(ServerSettings, name)} out, docs/ray.md says what to do instead"
             )
     most, least = settings.ray_max_replicas, settings.ray_min_replicas
     if most is not None and most < least:

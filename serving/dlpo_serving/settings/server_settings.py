@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -12,19 +12,16 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dlpo.bundle import DEFAULT_VOICE
-from dlpo.config.fields import Count, NotNegative, Positive, Range, SomeShare, kinds_of
+from dlpo.config.fields import Count, Flag, NotNegative, Positive, Range, SomeShare
 from dlpo.config.strict import After, Before, checked
 from dlpo.errors import ConfigError, InputError
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.operations.logs import LogFormat, LogLevel
 from dlpo_serving.operations.tls import TlsFiles
+from dlpo_serving.request import Pause
 from dlpo_serving.rpc.interceptor import HEALTH, REFLECTION
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # address to listen on -> address to call
-FLAG_NAMES = {  # of settings with several values: the flag is repeated for each
-    "voices": "--voice", "cors_origins": "--cors-origin", "voice_aliases": "--voice-alias",
-    "allowed_hosts": "--allowed-host", "trusted_proxies": "--trusted-proxy",
-}  # fmt: skip
 PANELS = {  # of --help, by the first setting of each
     "voices": "Voices", "max_streams": "Limits", "tls_certificate": "Access", "ray": "Ray",
     "metrics": "Logs and metrics",
@@ -36,7 +33,6 @@ USUAL = (  # what most servers set; first in --help
 PREFIX = "DLPO_"  # of the environment variables that hold settings
 
 Port = Annotated[int, Range(ge=0, le=65_535)]
-Pause = Annotated[float, Range(ge=0, le=10)]
 Pair = Annotated[str, After("NAME=VOICE", lambda one: bool(one.strip("=").partition("=")[2]))]
 
 
@@ -65,6 +61,7 @@ Host = Annotated[
 ]
 Origin = Annotated[str, After("origins such as https://app.example, or *", _is_origin)]
 Names = Annotated[tuple[str, ...], Before(_split)]  # "a,b" where only text can be given
+Pairs = Annotated[tuple[Pair, ...], Before(_split)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +81,14 @@ class ServerSettings:
     """TCP port for HTTP: the web page, /v1/audio/speech, /metrics; off by default"""
     http_strict: bool = False
     """over HTTP, reject unknown fields and out-of-range speeds instead of warning"""
-    cors_origins: Annotated[tuple[Origin, ...], Before(_split)] = ()
+    cors_origins: Annotated[tuple[Origin, ...], Before(_split), Flag("--cors-origin")] = ()
     """origins of web pages that may read replies, such as https://app.example; * for all"""
-    allowed_hosts: Names = ()
+    allowed_hosts: Annotated[Names, Flag("--allowed-host")] = ()
     """further names by which an HTTP port on a loopback address may be addressed, such as that of a
     proxy on this machine; localhost, 127.0.0.1 and [::1] always may"""
-    trusted_proxies: Names = ()
+    trusted_proxies: Annotated[Names, Flag("--trusted-proxy")] = ()
     """addresses of proxies, which may hold more than a quarter of the HTTP connections"""
-    voice_aliases: Annotated[tuple[Pair, ...], Before(_split)] = ()
+    voice_aliases: Annotated[Pairs, Flag("--voice-alias", metavar="NAME=VOICE")] = ()
     """NAME=VOICE: over HTTP, use VOICE when clients ask for NAME"""
     wyoming_host: Host = "127.0.0.1"
     """address to listen on for Wyoming; 0.0.0.0 if Home Assistant runs on another machine"""
@@ -102,7 +99,7 @@ class ServerSettings:
     health_port: Port | None = None
     """TCP port for grpc.health.v1 only, without TLS or token, for Kubernetes probes"""
 
-    voices: Names = (DEFAULT_VOICE,)
+    voices: Annotated[Names, Flag("--voice")] = (DEFAULT_VOICE,)
     """voice names or bundle paths; the first one is the default"""
     voice_directory: Path | None = None
     """folder of further bundles, which can be added, replaced and removed at run time"""
@@ -301,17 +298,3 @@ def health_address(settings: ServerSettings) -> str:
     if port == 0:
         raise InputError("the settings let the system choose the port; name it: HOST:PORT")
     return address(EVERYWHERE.get(host, host), port)
-
-
-def flag_of(name: str) -> str:
-    """The flag of a setting."""
-    return FLAG_NAMES.get(name, "--" + name.replace("_", "-"))
-
-
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Names of `DLPO_` variables that are not settings, for a warning.
-
-    They are not errors: Kubernetes sets DLPO_SERVICE_HOST and others for a Service called dlpo.
-    """
-    known = {PREFIX + name.upper() for name in kinds_of(ServerSettings)}
-    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
-from dlpo.config.fields import kinds_of, taken_apart, texts_of
+from dlpo.config.fields import flag_in, flag_of, kinds_of, parts_of, texts_of
 from dlpo.config.strict import WrongValueError, closest, converted
 from dlpo.errors import ConfigError
 from dlpo_serving.operations.files import read_toml
-from dlpo_serving.settings.server_settings import PANELS, PREFIX, USUAL, ServerSettings, flag_of
+from dlpo_serving.settings.server_settings import PANELS, PREFIX, USUAL, ServerSettings
 
 KINDS = kinds_of(ServerSettings)
 VARIABLES = {PREFIX + name.upper(): name for name in KINDS}
@@ -51,6 +51,14 @@ def read_settings(
     return ServerSettings(**found)
 
 
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Names of `DLPO_` variables that are not settings, for a warning.
+
+    They are not errors: Kubernetes sets DLPO_SERVICE_HOST and others for a Service called dlpo.
+    """
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in VARIABLES)
+
+
 def _of_file(path: str | None) -> Mapping[str, Any]:
     """The settings in the file.
 
@@ -78,7 +86,7 @@ def _described(
     """The value, its source, and what was expected."""
     name = _name_of(wrong)
     if name in flags:
-        source = flag_of(name)
+        source = flag_of(ServerSettings, name)
     else:
         source = PREFIX + name.upper() if name in environment else f"config file {path}"
     message = f"{wrong.where} is {wrong.value!r} ({source}); expected {wrong.expected}"
@@ -131,14 +139,14 @@ def settings_parser(prog: str) -> argparse.ArgumentParser:
 
 def _add(parser: argparse._ArgumentGroup, name: str, default: object) -> None:
     text = texts_of(ServerSettings)[name].replace("%", "%%")
-    flag = flag_of(name)
-    kind = taken_apart(KINDS[name])[0]
+    flag, parts = flag_of(ServerSettings, name), parts_of(ServerSettings)[name]
+    kind = parts[0]
     if default is not None and default != ():
         text += f" (default: {_shown(default)})"
     if kind is bool:
         parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, help=text)
     elif get_origin(kind) is tuple:
-        metavar = "NAME=VOICE" if name == "voice_aliases" else flag.rpartition("-")[2].upper()
+        metavar = flag_in(parts).metavar or flag.rpartition("-")[2].upper()
         parser.add_argument(flag, dest=name, action="append", metavar=metavar, help=text)
     else:
         parser.add_argument(flag, dest=name, metavar=_metavar(name, kind), help=text)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 
 from dlpo.frame_grid import PUBLISHED_GRID
@@ -45,26 +46,26 @@ def open_voices(settings: ServerSettings) -> list[Synthesizer]:
     """
     if not settings.voices:
         check_engine(settings.engine, settings.precision)
-    mark = mark_of(settings)
     opened: list[Synthesizer] = []
-    words = read_dictionary(settings.dictionary)
-    parse_dictionary(words)  # reported even where all voices come from a folder
+    open_named = opener(settings)  # which reads files, even where all voices come from a folder
     for name in settings.voices:
         if not any(name in voice.manifest.offered_voices for voice in opened):
-            opened.append(
-                open_voice(name, settings.engine, settings.precision, dictionary=words, mark=mark)
-            )
+            opened.append(open_named(name))
     return opened
 
 
-def mark_of(settings: ServerSettings) -> NoiseMark | None:
-    """The mark that a server's speech has.
+def opener(settings: ServerSettings) -> Callable[[str | Path], Synthesizer]:
+    """`open_voice` with the engine, the words and the mark of a server.
 
     Raises:
-        InputError: the file of its key can't be read, or holds no key.
+        InputError: the file of the words or of the mark's key can't be read, or is wrong.
     """
     key = read_key(settings.mark_key)
-    return NoiseMark(key, settings.mark_message) if settings.mark == "on" else None
+    mark = NoiseMark(key, settings.mark_message) if settings.mark == "on" else None
+    words = read_dictionary(settings.dictionary)
+    parse_dictionary(words)
+    engine, precision = settings.engine, settings.precision
+    return partial(open_voice, engine=engine, precision=precision, dictionary=words, mark=mark)
 
 
 def warm(synthesizer: Synthesizer, lanes: int = 1) -> LoadedVoice:
@@ -150,13 +151,10 @@ class VoiceRegistry:
                 self.hangs = not poll.done()
 
     def _open(self, path: Path) -> LoadedVoice:
-        engine, precision = self._settings.engine, self._settings.precision
-        if engine == "cpu":  # elsewhere this would be the lane that computes; see docs/security.md
-            try_bundle(path, precision)
-        words = read_dictionary(self._settings.dictionary)
-        mark = mark_of(self._settings)
-        synthesizer = open_voice(path, engine, precision, dictionary=words, mark=mark)
-        return warm(synthesizer)  # on one lane: the others are busy with calls
+        settings = self._settings
+        if settings.engine == "cpu":  # else on the lane that computes; see docs/security.md
+            try_bundle(path, settings.precision)
+        return warm(opener(settings)(path))  # on one lane: the others are busy with calls
 
     def _offer(self, voice: LoadedVoice) -> None:
         offered = voice.manifest.offered_voices

@@ -321,12 +321,6 @@ def own_socket(r: Request) -> tuple[str, list[Message]]:
     return path, [{**begin, "keep_open": True}, *sent]
 
 
-def jambonz_socket(r: Request) -> tuple[str, list[Message]]:
-    texts = [{"type": "stream", "text": word} for word in r.text.split()]
-    path = f"/v1/jambonz?voice={r.voice};callSid=1&sampleRate={r.rate_hz}"
-    return path, [*texts, {"type": "flush"}]
-
-
 def speech(path: str, **more: Any) -> Callable[[Request], tuple[str, Message]]:
     fields = {"response_format": "pcm", "sample_rate": RATE_HZ, **more}
     return lambda r: (path, {"input": r.text, "voice": r.voice, **fields, **r.sound})
@@ -378,7 +372,7 @@ WAYS: dict[str, Caller] = {
         deepgram.API, messages.deepgram_socket, of_type("Flushed"), None, ({"type": "Clear"},)
     ),
     "jambonz's socket": Socket(
-        jambonz.API, jambonz_socket, lambda one: False, None, ({"type": "clear"},)
+        jambonz.API, messages.jambonz_socket, lambda one: False, None, ({"type": "clear"},)
     ),
     "Riva realtime": Socket(
         riva_realtime.API, messages.riva_realtime, of_type("conversation.item.speech.completed")

@@ -7,9 +7,9 @@ from typing import Any, get_args, get_origin
 
 import pytest
 
-from dlpo.config.fields import taken_apart
+from dlpo.config.fields import flag_of, taken_apart
 from dlpo.errors import ConfigError
-from dlpo_serving.settings.server_settings import ServerSettings, address, flag_of
+from dlpo_serving.settings.server_settings import ServerSettings, address
 from dlpo_serving.settings.sources import KINDS, read_settings
 
 BESIDE = {  # that a setting needs to be allowed
@@ -65,11 +65,12 @@ def test_every_setting_has_flag_variable_and_key(
     flags, lines = [], []
     names = [name, *BESIDE.get(name, [])]
     for each in names:
+        flag = flag_of(ServerSettings, each)
         text, value = other_than_default(each)
         if isinstance(value, bool):
-            flags.append(flag_of(each) if value else "--no-" + flag_of(each).removeprefix("--"))
+            flags.append(flag if value else "--no-" + flag.removeprefix("--"))
         else:
-            flags += [flag_of(each), text]
+            flags += [flag, text]
         quoted = text if isinstance(value, bool | int | float) else f'"{text}"'
         lines.append(f"{each} = [{quoted}]" if isinstance(value, tuple) else f"{each} = {quoted}")
     config.write_text("\n".join(lines))

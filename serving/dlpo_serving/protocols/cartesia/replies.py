@@ -118,7 +118,7 @@ class CartesiaDialect(ContextDialect):
     """The messages of `/tts/websocket`: contexts, each an utterance whose text comes in pieces."""
 
     def __init__(self, request: web.Request) -> None:
-        super().__init__(strict=False)
+        super().__init__()
         self._events = CartesiaEvents({})
 
     def opens(self, message: Message) -> bool:

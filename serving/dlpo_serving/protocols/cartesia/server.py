@@ -13,7 +13,7 @@ from dlpo_serving.protocols.cartesia.voices import voice_alone, voices_page
 from dlpo_serving.protocols.http.api import HttpApi, get, post, socket
 from dlpo_serving.protocols.http.dialects import text_of
 from dlpo_serving.protocols.http.replies import audio_alone
-from dlpo_serving.protocols.http.speech_answers import SpeechAnswers, is_short_file
+from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
 
 
@@ -22,9 +22,8 @@ async def _speak(
 ) -> web.StreamResponse:
     message = await answers.body_of(request)
     body = read_message(message, text_of("transcript", message.get("transcript")))
-    if as_events:
-        return await answers.answer(request, body, partial(CartesiaSse, message))
-    return await answers.answer(request, body, audio_alone, is_short_file(body))
+    open = partial(CartesiaSse, message) if as_events else audio_alone
+    return await answers.answer(request, body, open)
 
 
 async def _contexts(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:

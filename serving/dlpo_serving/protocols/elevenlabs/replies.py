@@ -111,7 +111,7 @@ class ElevenLabsDialect(Dialect):
     """
 
     def __init__(self, request: web.Request) -> None:
-        super().__init__(strict=False)
+        super().__init__()
         self._query = SpeechQuery(request)
         self._alignment = BothAlignments(by_chunk=True)
         self._own_ms = _Clock()

@@ -19,7 +19,7 @@ from dlpo_serving.protocols.elevenlabs.voices import listed, models_listed
 from dlpo_serving.protocols.http.api import HttpApi, get, post, socket
 from dlpo_serving.protocols.http.dialects import text_of
 from dlpo_serving.protocols.http.replies import OpenDelivery, audio_alone
-from dlpo_serving.protocols.http.speech_answers import SpeechAnswers, is_short_file
+from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
 
 SPEECH = "/v1/text-to-speech/{voice}"
@@ -35,7 +35,7 @@ async def _speak(
     message = await answers.body_of(request)
     text = text_of("text", message.get("text"))
     body = query.body(message, text)
-    return await answers.answer(request, body, open, whole or is_short_file(body))
+    return await answers.answer(request, body, open, whole)
 
 
 async def _converse(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:

@@ -20,7 +20,7 @@ Handler = Callable[["SpeechSockets", web.Request], Awaitable[web.StreamResponse]
 ROUTES: web.AppKey[Sequence[tuple[str, str]]] = web.AppKey("routes", Sequence)
 """methods and paths of an application"""
 KEYS: web.AppKey[Sequence[KeyPlaces]] = web.AppKey("keys", Sequence)
-"""of all APIs: what they have in common, such as lists of voices, is called by clients of each"""
+"""of all APIs, each once: lists of voices, for example, are called by clients of each"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,9 @@ def without_keys(request: web.Request) -> list[str]:
 def authorization(request: web.Request) -> list[str]:
     """`Authorization` headers, or equivalents for keys sent where an API has them."""
     places = request.app[KEYS]
-    names = dict.fromkeys(name for keys in places for name in keys.headers)
+    names = (name for keys in places for name in keys.headers)
     found = [key for name in names for key in request.headers.getall(name, [])]
-    for prefix in dict.fromkeys(keys.subprotocol for keys in places if keys.subprotocol):
+    for prefix in (keys.subprotocol for keys in places if keys.subprotocol):
         offered = [one for one in offered_protocols(request) if one.startswith(prefix)]
         found += [one.removeprefix(prefix) for one in offered]
     given = request.headers.getall("Authorization", [f"Bearer {key}" for key in found])

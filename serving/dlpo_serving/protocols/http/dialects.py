@@ -40,10 +40,7 @@ class Dialect:
         strict: refuse unknown fields.
     """
 
-    paced = False
-    """audio is sent at the pace of playback, see `pacing`"""
-
-    def __init__(self, strict: bool) -> None:
+    def __init__(self, strict: bool = False) -> None:
         self._strict = strict
         self._binary = True
         self.keep_open = False

@@ -67,17 +67,17 @@ def audio_alone(body: SpeechBody, speech: AudioStream) -> Delivery:
     return Delivery(speech)
 
 
-def open_delivery(body: SpeechBody, speech: AudioStream) -> Delivery:
+def delivery_of(body: SpeechBody) -> OpenDelivery:
     """The delivery that a client of OpenAI's API asks for."""
     if body.captions:
-        return CaptionsOnly(body, speech)
+        return CaptionsOnly
     match body.stream_format:
         case "sse":
-            return OpenAIEvents(body, speech)
+            return OpenAIEvents
         case "dlpo":
-            return DlpoEvents(speech)
+            return lambda _, speech: DlpoEvents(speech)
         case _:
-            return audio_alone(body, speech)
+            return audio_alone
 
 
 class CaptionsOnly(Delivery):

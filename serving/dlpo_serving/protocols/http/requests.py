@@ -12,7 +12,7 @@ from aiohttp import web
 from dlpo.bundle import Manifest
 from dlpo_serving.protocols.http.speech_body import SpeechBody, json_object, named
 from dlpo_serving.protocols.http.statuses import BodyError
-from dlpo_serving.request import SpeechRequest, SynthesisCall
+from dlpo_serving.request import SynthesisCall
 from dlpo_serving.voices.names import voice_named
 
 SMALL_BYTES = 4_096  # parsed in some 20 us
@@ -85,20 +85,18 @@ def read_call(
         warnings.append(f"unknown fields were ignored: {named(body.ignored)}")
     if body.has_instructions:
         warnings.append("instructions were ignored: the voices have no adjustable style")
-    if not limits.strict:
-        spoken = _within_reach(spoken, voice, voices)
-    if spoken.speed != body.request.speed:
-        warnings.append(f"speed is {spoken.speed:g}, the nearest that the voice supports")
+    speed = spoken.speed if limits.strict else _within_reach(spoken.speed, voice, voices)
+    if speed != spoken.speed:
+        spoken = replace(spoken, speed=speed)
+        warnings.append(f"speed is {speed:g}, the nearest that the voice supports")
     timeout_s, rate_hz = body.timeout_s, body.sample_rate_hz
     return SynthesisCall(spoken, voice, body.encoding, rate_hz, timeout_s, streamed), warnings
 
 
-def _within_reach(
-    request: SpeechRequest, voice: str, manifests: Sequence[Manifest]
-) -> SpeechRequest:
-    """Clamp the speed to the voice's range, which may be narrower than that of OpenAI's API."""
+def _within_reach(speed: float, voice: str, manifests: Sequence[Manifest]) -> float:
+    """Clamp a speed to the voice's range, which may be narrower than that of OpenAI's API."""
     for manifest in manifests:
         if voice in ("", manifest.voice) or manifest.mixes(voice):
             slowest, fastest = manifest.prosody.speed
-            return replace(request, speed=min(max(request.speed, slowest), fastest))
-    return request
+            return min(max(speed, slowest), fastest)
+    return speed

@@ -83,7 +83,7 @@ def build_app(
     guarded = tuple(sorted({f"/{route.path.split('/')[1]}/" for route in apis}))
     middlewares = [_call_middleware(scope, limits.hosts, guarded)]
     app = web.Application(middlewares=middlewares, client_max_size=limits.body_bytes)
-    app[KEYS] = [api.keys for api in offered if api.keys]
+    app[KEYS] = [*dict.fromkeys(api.keys for api in offered if api.keys)]
     app.add_routes(apis)
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app[PROBES] = probe_answers(service)

@@ -31,6 +31,8 @@ class SocketReply:
     names: Names
     """what the API calls its fields, for errors"""
     stall_s: float
+    paced: bool
+    """audio is sent at the pace of playback, see `pacing`"""
     rate_hz: int = 0
     """sample rate of the audio, once it begins"""
     sent_s: float = 0.0
@@ -41,7 +43,7 @@ class SocketReply:
 
     def another(self, dialect: Dialect | None = None, **context: Any) -> SocketReply:
         """The same connection for another utterance; `context` is added to every message."""
-        kept = self.names, self.stall_s
+        kept = self.names, self.stall_s, self.paced
         return SocketReply(
             self.response, self.inbox, dialect or self.dialect, *kept, context=context
         )

@@ -17,7 +17,7 @@ from aiohttp import web
 from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import DeadlineError, RequestError
-from dlpo_serving.protocols.http.replies import OpenDelivery, send_audio
+from dlpo_serving.protocols.http.replies import OpenDelivery, audio_alone, send_audio
 from dlpo_serving.protocols.http.requests import (
     HttpLimits,
     ParsingTurns,
@@ -53,7 +53,8 @@ class SpeechAnswers:
     async def answer(
         self, request: web.Request, body: SpeechBody, open: OpenDelivery, whole: bool = False
     ) -> web.StreamResponse:
-        """Speak, sending as it is made, or when it is complete if `whole`."""
+        """Speak, sending as it is made, or when it is complete if `whole`; so is a short file."""
+        whole = whole or (open is audio_alone and _is_short_file(body))
         call, warnings = read_call(body, self.service.voices, self.limits, streamed=not whole)
         async with (
             _deadline(body.timeout_s),
@@ -65,11 +66,9 @@ class SpeechAnswers:
         return reply.response
 
 
-def is_short_file(body: SpeechBody) -> bool:
+def _is_short_file(body: SpeechBody) -> bool:
     """Whether a reply is sent when complete, so that its header has the length."""
-    most = WHOLE_UP_TO.get(body.encoding, 0)
-    is_file = body.stream_format == "audio" and not body.stream
-    return is_file and len(body.request.text) <= most
+    return not body.stream and len(body.request.text) <= WHOLE_UP_TO.get(body.encoding, 0)
 
 
 @asynccontextmanager

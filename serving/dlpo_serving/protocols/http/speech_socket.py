@@ -118,7 +118,6 @@ class SpeechSockets(SpeechAnswers):
                     raise RequestError(FieldViolation("context_id", what))
                 else:
                     context = _Context(name, open_dialect(request), self.service.pieces())
-                    context.dialect.paced = dialect.paced
                     body, further = context.dialect.begin(message)
                     begun[name] = context
                     context.task = tasks.create_task(speak(context, body))
@@ -186,7 +185,7 @@ class SpeechSockets(SpeechAnswers):
         allowed = {"*", request.headers.get("Origin")} & set(self.limits.origins)
         if not allowed and not is_same_origin(request):
             raise web.HTTPForbidden(reason="this page's origin is not allowed; see --cors-origin")
-        dialect.paced = is_paced(request)
+        pace = is_paced(request)
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S,
             protocols=without_keys(request),
@@ -194,9 +193,8 @@ class SpeechSockets(SpeechAnswers):
             compress=False,
         )
         await socket.prepare(request)
-        reply = SocketReply(
-            socket, Inbox(socket, self.turns), dialect, request[FIELD_NAMES], self.limits.stall_s
-        )
+        inbox, names = Inbox(socket, self.turns), request[FIELD_NAMES]
+        reply = SocketReply(socket, inbox, dialect, names, self.limits.stall_s, pace)
         request[BEGUN] = reply
         self.opened.add(reply)
         if self.service.draining:  # since the handshake
@@ -227,7 +225,7 @@ class SpeechSockets(SpeechAnswers):
             reply.rate_hz = speech.format.sample_rate_hz
             await reply.send(*reply.dialect.info(speech, warnings))
             chunks = aiter(speech)
-            if reply.dialect.paced:
+            if reply.paced:
                 chunks = paced(chunks, speech.format)
             async for chunk in chunks:
                 if chunk.audio or chunk.words or (chunk.flushes and speech.tells_flushes):

@@ -58,6 +58,13 @@ def joined(replies: list[dict[str, Any]], name: str, part: str) -> list[Any]:
     return [one for each in replies if each[name] for one in each[name][part]]
 
 
+def test_times_come_with_a_short_wav(server: RunningServer, client: Client) -> None:
+    path = f"{SPEECH}/stream/with-timestamps?output_format=wav_22050"
+    parts = [one["audio_base64"] for one in lines(ask(server, client, path, text="Hi."))]
+    wav = b"".join(map(base64.b64decode, parts))
+    assert (wav[:4], wav[44:]) == (b"RIFF", in_process(SpeechRequest("Hi.")))
+
+
 def test_times_come_in_lines_or_in_one_object(server: RunningServer, client: Client) -> None:
     text = "Your order #42 costs $3.50. Is it 😀 not strange?"
     fields = {"text": text, "seed": 7, "model_id": "any", "voice_settings": {"stability": 0.5}}
