@@ -25,25 +25,7 @@ if TYPE_CHECKING:
     from dlpo.training.run import TrainingRun
     from dlpo_serving.client.connection import Connection
 
-# Options in panels of --help.
-of_speech, of_judges = (
-    partial(typer.Option, rich_help_panel=name) for name in ("Speech", "Judges")
-)
-
 Record = Annotated[bool, typer.Option("--record", help="Save the results as a record.")]
-Schedule = Annotated[
-    str | None, of_speech(help="Noise schedule for checkpoints; by default, their own.")
-]
-Eta = Annotated[
-    float | None,
-    of_speech(min=0, max=1, help="For checkpoints: 0 = DDIM, 1 = ancestral; by default their own."),
-]
-Corpus = Annotated[
-    Path, of_judges(help="Corpus directory in LJSpeech layout, with texts and recordings.")
-]
-CORPUS = Path("LJSpeech-1.1")
-Weights = Annotated[Path, of_judges(help="Directory with the weights of NISQA and NISQA-TTS.")]
-WEIGHTS = Path("judges")
 EVERY_S = 60.0  # between lines about a run whose bar nobody sees
 CheckpointDir = Annotated[
     Path,
