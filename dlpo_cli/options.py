@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 import math
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,20 +67,6 @@ def connection_to(server: str, tls: bool, ca: Path | None, token: str | None) ->
     from dlpo_serving.client.connection import Connection, Tls
 
     return Connection(server, Tls(ca) if tls or ca else None, token)
-
-
-def with_options(
-    command: Callable[..., None], parameters: Iterable[tuple[str, Any, Any]]
-) -> Callable[..., None]:
-    """Give a function of `**values` a signature with these (name, annotation, default)."""
-    kind = inspect.Parameter.KEYWORD_ONLY
-    signature = [
-        inspect.Parameter(name, kind, default=default, annotation=hint)
-        for name, hint, default in parameters
-    ]
-    command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
-    command.__annotations__ = {one.name: one.annotation for one in signature}
-    return command
 
 
 def is_quiet() -> bool:
