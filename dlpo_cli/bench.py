@@ -12,24 +12,11 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError, needs
 from dlpo.repository import checkpoint_at
-from dlpo_bench.options import LoadOptions, PeersOptions, RtfOptions
+from dlpo_bench.options import LoadOptions, PeersOptions, QualityOptions, RtfOptions
 from dlpo_cli.commands import OfFields, of_fields
-from dlpo_cli.options import (
-    CORPUS,
-    WEIGHTS,
-    Corpus,
-    Eta,
-    Record,
-    Schedule,
-    Weights,
-    command_line,
-    of_judges,
-    of_speech,
-    progress,
-)
+from dlpo_cli.options import Record, command_line, progress
 
 if TYPE_CHECKING:
     from dlpo_bench.machine import Interference
@@ -38,7 +25,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 RECORDS = Path("benchmarks/records")
 Out = Annotated[Path, typer.Option(help="Records directory.")]
-Clips = Annotated[int, of_judges(min=1, help="Number of test sentences.")]
 MOST_NOTES = 8  # a quick run lacks most of what a long one has
 
 
@@ -143,24 +129,7 @@ def stream(options: LoadOptions, record: Record = False, out: Out = RECORDS) -> 
         raise typer.Exit(1)
 
 
-def quality(
-    untuned: Annotated[Path, of_speech(help="Untuned checkpoint.")] = Path(
-        "voices/spectral/checkpoint"
-    ),
-    tuned: Annotated[Path, of_speech(help="Tuned checkpoint.")] = Path("voices/spectral/tuned"),
-    voice: Annotated[str, of_speech(help="Bundle of the tuned checkpoint.")] = DEFAULT_VOICE,
-    steps: Annotated[
-        list[int] | None,
-        of_speech(help="Reverse steps; repeatable. Default: 1 to 8, 16, 50 and 1000."),
-    ] = None,
-    schedule: Schedule = None,
-    eta: Eta = None,
-    corpus: Corpus = CORPUS,
-    clips: Clips = 20,
-    weights: Weights = WEIGHTS,
-    record: Record = False,
-    out: Out = RECORDS,
-) -> None:
+def quality(options: QualityOptions, record: Record = False, out: Out = RECORDS) -> None:
     """Measure quality and cost from few steps to many, before and after tuning.
 
     A clip with 1000 steps takes most of a minute: all points take hours, with --clips 6 some 20
@@ -178,11 +147,11 @@ def quality(
     if record:
         check_recordable(out)
     torch.set_num_threads(1)  # costs are of one core
-    untuned = checkpoint_at(untuned)
-    tuned = checkpoint_at(tuned)
-    points = open_points(untuned, tuned, voice, tuple(steps or STEPS), schedule, eta)
-    spoken = load_clips(corpus, TEST_SPLIT[:clips])
-    panel = load_panel(weights)
+    untuned = checkpoint_at(options.untuned)
+    tuned = checkpoint_at(options.tuned)
+    points = open_points(untuned, tuned, options.voice, options.steps or STEPS, options.chain)
+    spoken = load_clips(options.corpus, TEST_SPLIT[: options.clips])
+    panel = load_panel(options.weights)
     with progress() as bar:
         task = bar.add_task("judging", total=(1 + len(points.points)) * len(spoken))
         run_bench(

@@ -21,7 +21,7 @@ from dlpo.repository import NAMED, checkpoint_at
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo_cli.commands import Given, OfFields, of_fields
 from dlpo_cli.options import Dictionary
-from dlpo_export.options import ExportOptions
+from dlpo_export.options import ExportOptions, OfBoth, OfCheckpoint
 from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_serving.voices import find_voice, known_voices, open_voice
 from dlpo_serving.voices.names import AboutVoice, about_voices
@@ -30,8 +30,7 @@ from dlpo_serving.voices.synthesizer import Synthesizer
 Voice = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Voice name or bundle path.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _of_checkpoint, _of_bundle = (
-    partial(typer.Option, rich_help_panel=panel)
-    for panel in ("For checkpoints", "For checkpoints and bundles")
+    partial(typer.Option, rich_help_panel=flag.panel) for flag in (OfCheckpoint, OfBoth)
 )
 
 

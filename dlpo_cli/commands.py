@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -89,10 +89,17 @@ def of_fields(run: Callable[..., Any]) -> Callable[..., Any]:
             own[name] = group.cls(**given) if group.is_made else given
         return run(**own)
 
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {one.name: one.annotation for one in parameters}
     command.fields = fields  # type: ignore[attr-defined]
-    return command
+    return with_parameters(command, parameters)
+
+
+def with_parameters(
+    run: Callable[..., Any], parameters: Sequence[inspect.Parameter]
+) -> Callable[..., Any]:
+    """Let a function of `**values` say that it has these."""
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
 
 
 def _group(hint: Any) -> Given | None:

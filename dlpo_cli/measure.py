@@ -9,9 +9,9 @@ import typer
 from typer.core import TyperGroup
 
 from dlpo.errors import needs
-from dlpo_bench.options import EvaluationOrder
+from dlpo_bench.options import EvaluationOrder, OfCorpus
 from dlpo_cli.commands import OfFields, of_fields
-from dlpo_cli.options import CORPUS, Corpus, command_line
+from dlpo_cli.options import command_line
 
 _MAKE = "make"
 Folder = Annotated[Path, typer.Argument(help="Test folder from `dlpo listen A B`.")]
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
         help="Compare two systems in a blind test: `dlpo listen A B`, then report or export."
         " See docs/howto/listening-test.md.",
     )
-    group.command(_MAKE)(make)
+    group.command(_MAKE, cls=OfFields)(of_fields(make))
     group.command()(report)
     group.command()(export)
     app.add_typer(group, name="listen")
@@ -75,6 +75,7 @@ class _Listen(TyperGroup):
 
 
 def make(
+    *,
     a: Annotated[str, typer.Argument(help="Voice, bundle, checkpoint or WAV folder; NAME=PATH.")],
     b: Annotated[str, typer.Argument(help='The other one, or "recordings" for the speaker.')],
     clips: Annotated[int | None, typer.Option(min=1, help="Use only the first N.")] = None,
@@ -82,7 +83,7 @@ def make(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="File of sentences, one per line."),
     ] = None,
-    corpus: Corpus = CORPUS,
+    recorded: OfCorpus,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Reverse steps; by default, each system's own.")
     ] = None,
@@ -105,7 +106,7 @@ def make(
 
     check_unused(out)  # before the systems speak for minutes
     pair = open_pair(a, b, steps)
-    chosen = choose_clips(pair, corpus, texts, clips)
+    chosen = choose_clips(pair, recorded.corpus, texts, clips)
     systems = {candidate.label: candidate.takes[0] for candidate in pair}
     with progress() as bar:
         task = bar.add_task("speaking", total=2 * len(chosen))

@@ -13,10 +13,10 @@ import typer
 
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError, needs, reading
-from dlpo.judges import SOURCES, WEIGHTS
+from dlpo.judges import SOURCES, WEIGHTS, JudgesFolder
 from dlpo.nvidia import Finding
-from dlpo_cli.options import WEIGHTS as WEIGHTS_DIR
-from dlpo_cli.options import Ca, Encrypted, Token, Weights, connection_to
+from dlpo_cli.commands import OfFields, of_fields
+from dlpo_cli.options import Ca, Encrypted, Token, connection_to
 
 PLAYER = "audio player"
 _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}
@@ -28,7 +28,7 @@ UNKNOWN = (18, 19, 20)  # of OpenSSL's codes: an authority that isn't trusted
 
 def register(app: typer.Typer) -> None:
     app.command()(health)
-    app.command()(doctor)
+    app.command(cls=OfFields)(of_fields(doctor))
     app.command()(mcp)
     keys = typer.Typer(help="Create and list a server's API keys.", no_args_is_help=True)
     keys.command()(new)
@@ -164,6 +164,7 @@ def usage(
 
 
 def doctor(
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Also show optional things that are absent.")
@@ -171,7 +172,7 @@ def doctor(
     voice: Annotated[
         str, typer.Option(help="Voice name or bundle path to test the engines with.")
     ] = DEFAULT_VOICE,
-    weights: Weights = WEIGHTS_DIR,
+    judges: JudgesFolder,
 ) -> None:
     """Check whether speech works on this machine, what is installed, and how to fix the rest.
 
@@ -185,7 +186,7 @@ def doctor(
         "machine": list(local.look_at_machine()),
         "engines": list(local.try_engines(voice)),
         "surroundings": [*local.look_around(), *local.look_at_mark(voice)],
-        "judges": list(_judges(weights)),
+        "judges": list(_judges(judges.weights)),
     }
     speaks = any(one.state == "ok" for one in found["engines"])
     if as_json:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 import math
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,25 +24,7 @@ if TYPE_CHECKING:
     from dlpo.training.run import TrainingRun
     from dlpo_serving.client.connection import Connection
 
-# Options in panels of --help.
-of_speech, of_judges = (
-    partial(typer.Option, rich_help_panel=name) for name in ("Speech", "Judges")
-)
-
 Record = Annotated[bool, typer.Option("--record", help="Save the results as a record.")]
-Schedule = Annotated[
-    str | None, of_speech(help="Noise schedule for checkpoints; by default, their own.")
-]
-Eta = Annotated[
-    float | None,
-    of_speech(min=0, max=1, help="For checkpoints: 0 = DDIM, 1 = ancestral; by default their own."),
-]
-Corpus = Annotated[
-    Path, of_judges(help="Corpus directory in LJSpeech layout, with texts and recordings.")
-]
-CORPUS = Path("LJSpeech-1.1")
-Weights = Annotated[Path, of_judges(help="Directory with the weights of NISQA and NISQA-TTS.")]
-WEIGHTS = Path("judges")
 EVERY_S = 60.0  # between lines about a run whose bar nobody sees
 CheckpointDir = Annotated[
     Path,
@@ -86,20 +67,6 @@ def connection_to(server: str, tls: bool, ca: Path | None, token: str | None) ->
     from dlpo_serving.client.connection import Connection, Tls
 
     return Connection(server, Tls(ca) if tls or ca else None, token)
-
-
-def with_options(
-    command: Callable[..., None], parameters: Iterable[tuple[str, Any, Any]]
-) -> Callable[..., None]:
-    """Give a function of `**values` a signature with these (name, annotation, default)."""
-    kind = inspect.Parameter.KEYWORD_ONLY
-    signature = [
-        inspect.Parameter(name, kind, default=default, annotation=hint)
-        for name, hint, default in parameters
-    ]
-    command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
-    command.__annotations__ = {one.name: one.annotation for one in signature}
-    return command
 
 
 def is_quiet() -> bool:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,16 +23,8 @@ from dlpo.errors import InputError, needs
 from dlpo.mark import PUBLIC, NoiseMark, read_key
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.reading import ReadingOptions
-from dlpo_cli.commands import Given, OfFields, of_fields
-from dlpo_cli.options import (
-    Ca,
-    Dictionary,
-    Encrypted,
-    Token,
-    connection_to,
-    is_quiet,
-    with_options,
-)
+from dlpo_cli.commands import Given, OfFields, of_fields, with_parameters
+from dlpo_cli.options import Ca, Dictionary, Encrypted, Token, connection_to, is_quiet
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.request import SpeechRequest
 
@@ -87,11 +80,12 @@ class _OfServe(TyperCommand):
                         metavar="" if action.nargs == 0 else str(action.metavar),
                         rich_help_panel=group.title,
                     )
-                    kind = bool if action.nargs == 0 else str
-                    parameters.append((action.dest, Annotated[kind, option], None))
+                    bare = bool if action.nargs == 0 else str
+                    said = {"default": None, "annotation": Annotated[bare, option]}
+                    parameters.append(Parameter(action.dest, Parameter.KEYWORD_ONLY, **said))
         shown = typer.Typer(add_completion=False)
         shown.command(help=parser.description, epilog=parser.epilog)(
-            with_options(lambda **_: None, parameters)
+            with_parameters(lambda **_: None, parameters)
         )
         get_command(shown).format_help(ctx, formatter)
 

@@ -13,12 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dlpo.config.schema import properties_of
+from dlpo.config.schema import BOUNDS, properties_of, without_null
 from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 
 CHART = Path(__file__).resolve().parents[1] / "deploy" / "helm" / "dlpo"
 SCHEMA, NAMES = CHART / "values.schema.json", CHART / "settings.txt"
-BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 PATTERNS = {  # of a value that is given as a string; an empty one leaves the default
     "integer": "^([0-9]+)?$", "number": "^([0-9]+(\\.[0-9]+)?)?$", "boolean": "^(true|false)?$",
 }  # fmt: skip
@@ -27,13 +26,13 @@ _PROPERTY = re.compile(r'^    "settings": \{\n.*?^    \},\n', re.MULTILINE | re.
 
 def value_schema(field: dict[str, Any]) -> dict[str, Any]:
     """What a value in `settings` may be, from the JSON Schema of its field."""
-    kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
-    if len(kinds) != 1 or "array" in (kind := kinds[0]).get("type", ""):
+    kind = without_null(field)
+    if kind.get("type", "array") == "array":
         return {"type": "string"}  # several values are "a,b"
     if "enum" in kind:
         return {"enum": [*kind["enum"], ""]}
     if (name := kind["type"]) in PATTERNS:
-        bounds = {bound: kind[bound] for bound in BOUNDS if bound in kind}
+        bounds = {bound: kind[bound] for bound in BOUNDS.values() if bound in kind}
         return {"type": [name, "string"], "pattern": PATTERNS[name]} | bounds
     return {"type": "string"}
 

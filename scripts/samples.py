@@ -1,6 +1,6 @@
 """The page of audio samples: the same sentences by all voices, and by two of them untuned.
 
-    python scripts/samples.py make                 # docs/samples.md and its MP3s
+    python scripts/samples.py                 # docs/samples.md and its MP3s
 
 Sentences that assistants say, English and Spanish, and one of LJSpeech's test split (public
 domain), which none of our voices was trained on.
@@ -42,10 +42,6 @@ VOICES = tuple(known_voices())
 MOST_BYTES = 1_100_000  # of all clips, which are kept in git
 FOLDER = "samples"  # next to the page
 ENCODING = ".mp3"  # plays in every browser
-
-Out = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the pages.")]
-
-app = typer.Typer(no_args_is_help=True, help=__doc__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +92,14 @@ def _steps(count: int) -> str:
     return "1 step" if count == 1 else f"{count} steps"
 
 
-@app.callback()
-def _group() -> None:
-    """So that `make` is named, though it is alone."""
-
-
-@app.command()
 def make(
     untuned: Annotated[Path, typer.Option(help="Checkpoint before tuning.")] = Path(
         "voices/spectral/checkpoint"
     ),
     voice: Annotated[str, typer.Option(help="The bundle that is served.")] = DEFAULT_VOICE,
-    out: Out = Path("docs"),
+    out: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Folder of the pages.")
+    ] = Path("docs"),
 ) -> None:
     """Speak all sentences with every version of the voices, and write the page."""
     samples = open_samples(untuned, voice)
@@ -134,7 +126,7 @@ def page(samples: Sequence[Sample]) -> str:
         "Every voice, and two of them before the last updates and tuning: judges score those lower,"
         " and their questions end like statements. Sentences that assistants say, and one of"
         " LJSpeech's test split, which no voice was trained on, at one loudness (-22 LUFS). Made by"
-        " `python scripts/samples.py make`.",
+        " `python scripts/samples.py`.",
         "\n".join(f"- {one}" for one in dict.fromkeys(map(_described, samples))),
     ]
     for clip_id, words in (ENGLISH | SPANISH).items():
@@ -169,6 +161,6 @@ def _write(path: Path, waveform: Waveform, rate_hz: int) -> None:
 
 if __name__ == "__main__":
     try:
-        app()
+        typer.run(make)
     except DlpoError as error:
         sys.exit(f"error: {error}")

@@ -8,6 +8,7 @@ from functools import partial
 from multiprocessing import get_context
 
 from dlpo.errors import UsageError
+from dlpo.rl.options import OWN_CHAIN
 from dlpo_bench.clips import SPLITS, Clip, clips_of_texts, load_clips
 from dlpo_bench.endings import KINDS
 from dlpo_bench.eval import compare, figures, figures_by_kind, markdown, samples, write_judged
@@ -37,7 +38,7 @@ def evaluate_systems(order: EvaluationOrder) -> tuple[str, Measured]:
     """
     systems = _systems(order)
     baseline = order.baseline or next(s.label for s in systems if s is not RECORDED)
-    chained = (order.speaking.schedule, order.speaking.eta) != (None, None)
+    chained = order.speaking.chain != OWN_CHAIN
     if chained and all(system.about["kind"] != "checkpoint" for system in systems):
         only = "only checkpoints take another chain; a bundle's is part of its graphs"
         raise UsageError(f"--schedule, --eta: {only}")

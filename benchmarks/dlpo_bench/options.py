@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dlpo.bundle import DEFAULT_VOICE
-from dlpo.config.fields import Count, Existing, File, Flag, NotNegative, Range, Share, Whole
+from dlpo.config.fields import Count, Existing, File, Flag, NotNegative, Range, Whole
+from dlpo.judges import JudgesFolder
 from dlpo.operating_system import usable_cores
+from dlpo.rl.options import OWN_CHAIN, OwnChain
 
 Turns = Annotated[int, Range(ge=2)]
 Some = Annotated[float, Range(ge=0.1)]
@@ -166,22 +168,25 @@ class SpeakingOptions:
     """Reverse steps; repeatable. Default: each system's own number."""
     precisions: Annotated[tuple[str, ...], Flag("--precision")] = ()
     """Precision of bundles, fp32 or int8; repeatable. Default: their own."""
-    schedule: str | None = None
-    """Noise schedule for checkpoints; by default, their own."""
-    eta: Share | None = None
-    """For checkpoints: 0 = DDIM, 1 = ancestral; by default their own."""
+    chain: OwnChain = OWN_CHAIN
     seeds: Count = 1
     """Noise seeds per sentence, whose scores are averaged."""
     voices: Annotated[tuple[str, ...], Flag("--voice")] = ()
     """Voice of bundles and checkpoints; repeatable. Default: their first."""
 
 
+@dataclass(frozen=True)
+class OfCorpus:
+    """Whose texts are spoken."""
+
+    corpus: Annotated[Path, OfJudges] = Path("LJSpeech-1.1")
+    """Corpus directory in LJSpeech layout, with texts and recordings."""
+
+
 @dataclass(frozen=True, slots=True)
-class SentenceChoice:
+class SentenceChoice(OfCorpus):
     """What the systems speak."""
 
-    corpus: Path = Path("LJSpeech-1.1")
-    """Corpus directory in LJSpeech layout, with texts and recordings."""
     split: Literal["test", "validation"] = "test"
     """Sentences of the corpus to speak."""
     texts: File | None = None
@@ -194,11 +199,9 @@ class SentenceChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Judges:
+class Judges(JudgesFolder):
     """Who judges; see `load_panel`."""
 
-    weights: Path = Path("judges")
-    """Directory with the weights of NISQA and NISQA-TTS."""
     whisper: tuple[Path, ...] = ()
     """Whisper checkpoint directory; adds word and character error rates, and for texts with kinds
     whether it hears a question. Repeatable."""
@@ -209,6 +212,23 @@ class Judges:
     only: Annotated[tuple[str, ...], Flag("--judge")] = ()
     """Use only this one: distillmos, nisqa, nisqa_tts, dnsmos, p835, plcmos, words, ends, whisper,
     question. Repeatable; by default, all that are available."""
+
+
+@dataclass(frozen=True)
+class QualityOptions(JudgesFolder, OfCorpus):
+    """What is judged from few steps to many, before and after tuning."""
+
+    untuned: Annotated[Path, OfSpeech] = Path("voices/spectral/checkpoint")
+    """Untuned checkpoint."""
+    tuned: Annotated[Path, OfSpeech] = Path("voices/spectral/tuned")
+    """Tuned checkpoint."""
+    voice: Annotated[str, OfSpeech] = DEFAULT_VOICE
+    """Bundle of the tuned checkpoint."""
+    steps: Annotated[tuple[int, ...], OfSpeech] = ()
+    """Reverse steps; repeatable. Default: 1 to 8, 16, 50 and 1000."""
+    chain: Annotated[OwnChain, OfSpeech] = OWN_CHAIN
+    clips: Annotated[Count, OfJudges] = 20
+    """Number of test sentences."""
 
 
 @dataclass(frozen=True, slots=True)

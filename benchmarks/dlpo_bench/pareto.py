@@ -15,6 +15,7 @@ import numpy as np
 
 from dlpo.bundle import Bundle
 from dlpo.errors import InputError
+from dlpo.rl.options import OWN_CHAIN, OwnChain
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.compare import MEASURES, compare_medians
 from dlpo_bench.eval import figures as quality_figures
@@ -56,14 +57,14 @@ class Points:
 
 def open_points(
     untuned: Path, tuned: Path, voice: str, steps: Sequence[int] = STEPS,
-    schedule: str | None = None, eta: float | None = None,
+    chain: OwnChain = OWN_CHAIN,
 ) -> Points:  # fmt: skip
     """Open both checkpoints, and the bundle if it was exported from the tuned one.
 
     Args:
         voice: name or path of the bundle.
         steps: every N; the bundle speaks with those it has graphs for.
-        schedule, eta: for checkpoints; None is their own, see `SpeakingOptions`.
+        chain: of checkpoints.
 
     Raises:
         InputError: no checkpoint, or no number of steps.
@@ -74,7 +75,7 @@ def open_points(
     chosen = tuple(sorted(set(steps)))
     if not chosen:
         raise InputError("got no number of steps; expected some, such as --steps 3")
-    speaking = SpeakingOptions(chosen, (), schedule, eta)
+    speaking = SpeakingOptions(chosen, (), chain)
     found = []
     for series, path in ((UNTUNED, untuned), (TUNED, tuned)):
         found += series_of(series, str(path), speaking)

@@ -270,10 +270,7 @@ def _checkpoint(label: str, path: Path, speaking: SpeakingOptions) -> TextVoice:
     checkpoint = load_checkpoint(path)
     like = Bundle.load(find_voice(DEFAULT_VOICE)).manifest
     schedule, own_steps, eta = checkpoint.provenance.chain
-    chain = ScheduleInfo(
-        schedule if speaking.schedule is None else speaking.schedule,
-        eta if speaking.eta is None else speaking.eta,
-    )
+    chain = ScheduleInfo(*speaking.chain.of(schedule, eta))
     steps = speaking.steps or (own_steps,)
     engine = TorchEngine(checkpoint, like, chain, steps)
     about = {

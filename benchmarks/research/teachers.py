@@ -98,10 +98,9 @@ def beside(
 
     quality = evaluate(systems, clips, panel, baseline=TEACHER, keep=keep)
     texts = [clip.text for clip in clips]
-    grid = voice.synthesizer.manifest.grid
-    rates = [grid.sample_rate_hz / grid.hop_length]
+    rate = voice.synthesizer.manifest.grid.frames_per_s
     found = {
-        system: figures_of(quality, system) | roughness(measures, heard[system], texts, rates)
+        system: figures_of(quality, system) | roughness(measures, heard[system], texts, rate)
         for system in systems
     }
     found[name][WIDTH] = found[name][SPREAD]["value"] / found[TEACHER][SPREAD]["value"]

@@ -28,13 +28,13 @@ def acoustics(path: Path) -> Any:
 
 
 def roughness(
-    measures: Any, spoken: Sequence[Waveform], texts: Sequence[str], frame_rates: Sequence[float]
+    measures: Any, spoken: Sequence[Waveform], texts: Sequence[str], frame_rate: float
 ) -> dict[str, float]:
-    """Means over clips, as `acoustics.py` defines them; combs at the frame rates, in Hz."""
+    """Means over clips, as `acoustics.py` defines them; the comb at the frame rate, in Hz."""
     clips = [one.astype(np.float64) for one in spoken]
     bursts = [measures.burst(*pair) for pair in zip(clips, texts, strict=True)]
     return {
         "hnr_db": float(np.nanmean([measures.hnr(one) for one in clips])),
         "burst_db": float(np.mean(bursts)),
-        **{f"comb_{hertz:g}_db": measures.comb(clips, hertz) for hertz in frame_rates},
+        f"comb_{frame_rate:g}_db": measures.comb(clips, frame_rate),
     }

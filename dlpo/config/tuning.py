@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from dlpo.config.fields import (
     Count,
@@ -24,7 +24,34 @@ TunedPart = Literal["denoiser", "sound", "adapters"]
 
 
 @dataclass(frozen=True, slots=True)
-class TuningConfig(RunConfig):
+class TuningRun(RunConfig):
+    """Settings of every tuning."""
+
+    warm_up: Whole = 10
+    """Updates over which the learning rate rises from 0."""
+    decay_from: Share = 1.0
+    """Share of the run after which the learning rate falls linearly to 3 %; 1: it never falls."""
+    weight_decay: NotNegative = 0.0
+    """0: decay alone would move the policy where the reward says nothing."""
+    log_every: Count = 5
+    validate_every: Count = 25
+    save_every: Count = 25
+    precision: Literal["bf16", "no"] = "no"
+    """Arithmetic inside convolutions and matrix products. bf16 rounds more than a policy moves in
+    an update."""
+    least_rate: ClassVar = 0.03
+    """Share of the learning rate that the fall ends at."""
+
+    def rate(self, update: int) -> float:
+        """The learning rate of update `update` (0 is the first)."""
+        return self.learning_rate * ramp(
+            update, 0, self.updates,
+            warmup=self.warm_up, decay_from=self.decay_from, least=self.least_rate,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TuningConfig(TuningRun):
     """How a checkpoint is tuned: everything that may change when a run is resumed."""
 
     part: TunedPart = "denoiser"
@@ -41,13 +68,7 @@ class TuningConfig(RunConfig):
     passes: Count = 1
     """Optimizer steps on each rollout; each draws new recordings."""
     learning_rate: SomeShare = 3e-5
-    warm_up: Whole = 10
-    """Updates over which the learning rate rises from 0."""
-    decay_from: Share = 1.0
-    """Share of the run after which the learning rate falls linearly to 3 %; 1: it never falls."""
     ema_decay: PartShare = 0.98
-    weight_decay: NotNegative = 0.0
-    """0: decay alone would move the policy where the reward says nothing."""
     longest_s: Positive | None = 6.0
     """Seconds; sentences that took the speaker longer are not prompts. None keeps all."""
     adversary: bool = True
@@ -77,46 +98,22 @@ class TuningConfig(RunConfig):
     """Sentences of the validation split that are measured on, always with the same seeds."""
     validation_longest_s: Positive | None = None
     """Seconds; leaves out longer validation sentences, for speed. None keeps all."""
-    log_every: Count = 5
-    validate_every: Count = 25
-    save_every: Count = 25
-    precision: Literal["bf16", "no"] = "no"
-    """Arithmetic inside convolutions and matrix products. bf16 rounds more than a policy moves in
-    an update."""
-
-    def rate(self, update: int) -> float:
-        """The learning rate of update `update` (0 is the first)."""
-        warmup, decay_from = self.warm_up, self.decay_from
-        factor = ramp(update, 0, self.updates, warmup=warmup, decay_from=decay_from)
-        return self.learning_rate * factor
 
 
 @dataclass(frozen=True, slots=True)
-class PitchTuning(RunConfig):
+class PitchTuning(TuningRun):
     """How the pitch flow is tuned, by whatever it learns from."""
 
     updates: Count = 180
     learning_rate: SomeShare = 3e-4
-    warm_up: Whole = 10
-    """Updates over which the learning rate rises from 0."""
     decay_from: PartShare = 0.5
     """Share of the run after which the learning rate falls linearly to a tenth."""
-    weight_decay: NotNegative = 0.0
     ema_decay: PartShare = 0.95
     times: Count = 4
     """Pairs of noise and time per contour, shared by the contours of a sentence."""
     recorded: Count = 16
     """Recordings per update of the diffusion loss."""
-    log_every: Count = 5
-    validate_every: Count = 25
-    save_every: Count = 25
-    precision: Literal["bf16", "no"] = "no"
-
-    def rate(self, update: int) -> float:
-        """The learning rate of update `update` (0 is the first)."""
-        warmup, decay_from = self.warm_up, self.decay_from
-        factor = ramp(update, 0, self.updates, warmup=warmup, decay_from=decay_from, least=0.1)
-        return self.learning_rate * factor
+    least_rate = 0.1
 
 
 @dataclass(frozen=True, slots=True)

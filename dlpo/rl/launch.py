@@ -48,14 +48,15 @@ def ranked(options: TuneOptions) -> tuple[Plan, TuningConfig, RewardModels]:
     chosen: dict[str, Any] = named | options.weights
     of_objective, settings = options.split(Objective, [*chosen])
     objective = from_dict(Objective, of_objective | chosen)
-    name, steps, eta = options.base.provenance.chain
+    own, steps, own_eta = options.base.provenance.chain
+    schedule, eta = options.chain.of(own, own_eta)
     usual_steps = max(steps, 2 if explores_noise(objective) else 1)
     plan = Plan(
         objective,
         parse_weights(options.reward),
-        name if options.schedule is None else options.schedule,
+        schedule,
         usual_steps if options.steps is None else options.steps,
-        eta if options.eta is None else options.eta,
+        eta,
     )
     config = from_dict(TuningConfig, {"guard": options.guard == "on"} | settings)
     return plan, config, load_reward_models(options.corpora, plan, config, options.sources)

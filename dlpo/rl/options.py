@@ -23,6 +23,26 @@ ENDINGS = "endings"
 
 
 @dataclass(frozen=True, slots=True)
+class OwnChain:
+    """The reverse chain of checkpoints; None is their own choice."""
+
+    schedule: str | None = None
+    """Noise schedule for checkpoints; by default, their own."""
+    eta: Share | None = None
+    """For checkpoints: 0 = DDIM, 1 = ancestral; by default their own."""
+
+    def of(self, schedule: str, eta: float) -> tuple[str, float]:
+        """Schedule and eta of a checkpoint whose own are these."""
+        return (
+            schedule if self.schedule is None else self.schedule,
+            eta if self.eta is None else self.eta,
+        )
+
+
+OWN_CHAIN = OwnChain()
+
+
+@dataclass(frozen=True, slots=True)
 class RewardSources:
     """Weights and targets from which rewards are built."""
 
@@ -54,10 +74,7 @@ class TuneOptions:
     steps: Annotated[int, Range(ge=1, le=16)] | None = None
     """Reverse steps, as served. Default: the voice's own, but at least 2 when exploring the chain's
     noise."""
-    schedule: Annotated[str | None, Flag(panel="Speech")] = None
-    """Noise schedule for checkpoints; by default, their own."""
-    eta: Annotated[Share | None, Flag(panel="Speech")] = None
-    """For checkpoints: 0 = DDIM, 1 = ancestral; by default their own."""
+    chain: Annotated[OwnChain, Flag(panel="Speech")] = OWN_CHAIN
     alpha: NotNegative | None = None
     """Weight of the reward. Default: 1, of endings 2."""
     beta: NotNegative | None = None

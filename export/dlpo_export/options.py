@@ -66,14 +66,10 @@ class ExportOptions:
     """ONNX opset; 20 by default."""
     voice: Annotated[str, HIDDEN] = "lj"
     """Name of the voice, for a checkpoint with a single voice."""
-    voices: Annotated[Mapping[str, str], Flag("--voice", metavar="NAME[=VOICE]"), OfCheckpoint] = (
-        field(default_factory=dict)
-    )
+    voices: Voices = field(default_factory=dict)
     """Name of the voice. With several speakers: NAME or NAME=VOICE, repeatable, the first is the
     default; by default, all of them."""
-    languages: Annotated[
-        Mapping[str, str], Flag("--language", metavar="[NAME=]LANGUAGE"), OfCheckpoint
-    ] = field(default_factory=dict)
+    languages: Languages = field(default_factory=dict)
     """Language of a voice, if the checkpoint lacks it: es-419, or NAME=es-419; repeatable."""
     jitter: Jitters = field(default_factory=dict)
     """How far a voice's pulses come early or late, NAME=PERIODS, such as heart=0.01: makes

@@ -11,6 +11,7 @@ import pytest
 from dlpo.bundle import Bundle
 from dlpo.checkpoint import Tuned, load_checkpoint, save_checkpoint
 from dlpo.errors import CheckpointError, InputError
+from dlpo.rl.options import OwnChain
 from dlpo_bench.clips import Clip
 from dlpo_bench.options import SpeakingOptions
 from dlpo_bench.systems import System, names_in_folders, open_systems, open_voices
@@ -43,8 +44,9 @@ def test_checkpoint_says_what_its_bundle_says(
     rounded = tmp_path / "rounded"
     save_checkpoint(rounded, loaded.model.state_dict(), loaded.config, loaded.provenance)
     chain = Bundle.load(tiny_bundle).manifest.noise_schedule
+    own = OwnChain(chain.name, chain.eta)
     gain = Bundle.load(find_voice("lj")).manifest.gain  # a checkpoint is at the embedded level
-    by_torch = one(rounded, SpeakingOptions((2,), (), chain.name, chain.eta, seeds=2)).takes
+    by_torch = one(rounded, SpeakingOptions((2,), (), own, seeds=2)).takes
     by_onnx = one(tiny_bundle, SpeakingOptions((2,), ("fp32",), seeds=2)).takes
     for ours, theirs in zip(by_torch, by_onnx, strict=True):
         said = theirs(CLIP)
