@@ -188,8 +188,10 @@ def test_channels_are_mixed_part_by_part(
         ["a.raw"],
         ["absent.wav"],
         ["."],
+        ["a.wav", "--mark-key", "a.raw"],
+        ["a.wav", "--mark-key", "absent"],
     ],
-    ids=["raw", "absent", "folder"],
+    ids=["raw", "absent", "folder", "short key", "absent key"],
 )
 def test_what_cannot_be_examined_is_not_called_unmarked(
     given: list[str], speech: Waveform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
