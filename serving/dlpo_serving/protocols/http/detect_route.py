@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
 from dlpo.errors import InputError
-from dlpo.mark.files import TooLongError, detect, read_audio
+from dlpo.mark.files import SHOWN, TooLongError, detect, read_audio
 from dlpo_serving.protocols.http.api import HttpApi, post
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
@@ -27,7 +28,7 @@ def detection(limits: HttpLimits) -> HttpApi:
         limits: its own key, if it has one: `?key=own` looks for its mark instead of the public one.
     """
     key = limits.mark_key
-    turn = asyncio.Semaphore(1)
+    thread = ThreadPoolExecutor(1, "detection")  # busy to the end, even if a client hangs up
     waiting = 0
 
     async def answer(answers: SpeechAnswers, request: web.Request) -> web.Response:
@@ -35,7 +36,10 @@ def detection(limits: HttpLimits) -> HttpApi:
         if not request.content_type.startswith(TYPES):
             what = f"Content-Type is {request.content_type}; expected audio, such as audio/mpeg"
             raise BodyError(what, 415)
-        own = request.query.get("key", "public") == "own"
+        wanted = request.query.get("key", "public")
+        if wanted not in ("public", "own"):
+            raise BodyError(f"key is {wanted[:SHOWN]!r}; expected public or own", 400)
+        own = wanted == "own"
         if own and not key:
             raise BodyError("key is own, but this server has none; see --mark-key", 400)
         if waiting >= WAITING:
@@ -43,8 +47,8 @@ def detection(limits: HttpLimits) -> HttpApi:
         waiting += 1  # from here, so that few bodies are held at once
         try:
             audio = await _body(request, limits)
-            async with turn:
-                found = await asyncio.to_thread(_found, audio, key if own else b"")
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(thread, _found, audio, key if own else b"")
         finally:
             waiting -= 1
         return web.json_response(found)
