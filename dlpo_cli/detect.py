@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +44,7 @@ def detect(
     for file in files:
         try:
             found = of_files.detect(file, key=key, search_speed=speed)
-            told: dict[str, Any] = {"file": str(file), **found.as_dict()}
+            told: dict[str, Any] = {"file": str(file), **asdict(found)}
             code = max(code, 0 if found.marked else 1)
             shown = f"{file}: {found}"
         except DlpoError as error:

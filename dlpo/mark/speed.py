@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,23 +39,23 @@ _SIZE = PERIOD // 2  # of transforms at 8 kHz: a block, and a period of lags
 
 
 def detect_at_any_speed(samples: NDArray[np.float32], own_key: bytes = b"") -> Detection:
-    """Like `detect_samples`, for (T,) samples that may be up to 8 % faster or slower.
+    """Like `detect_samples`, for (T,) samples, long enough to judge, up to 8 % faster or slower.
 
     Raises:
         MissingExtraError: the resampler's package is not installed.
     """
     blocks = [samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK)]
-    blocks = [block for block in blocks if len(block) > LEAST_S * RATE_HZ]
+    blocks = [block for block in blocks if len(block) >= LEAST_S * RATE_HZ]
     blocks.sort(key=lambda block: -float(np.square(block, dtype=np.float64).sum()))
-    best = (0.0, 1.0, samples[:0])
-    for block in blocks[:BLOCKS]:
-        z, speed = _best_speed(block, own_key)
-        best = max(best, (z, speed, block), key=lambda found: found[0])
-    _, coarse, block = best
+    searched = ((*_best_speed(block, own_key), block) for block in blocks[:BLOCKS])
+    _, coarse, block = max(searched, key=itemgetter(0))
     fine = coarse * np.exp(FINE)
     speed = float(max(fine, key=lambda speed: _strength(block, speed, own_key)))
     found = detect_samples(_at(samples, speed), own_key, TRIED)
-    places = tuple(Place(*(round(time_s / speed, 2) for time_s in place)) for place in found.places)
+    places = tuple(
+        Place(round(place.start_s / speed, 2), round(place.stop_s / speed, 2))
+        for place in found.places
+    )
     return replace(found, places=places, speed=round(speed, 4))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 from aiohttp import web
 
@@ -83,4 +84,4 @@ def _found(audio: bytes, key: bytes) -> dict[str, object]:
         raise BodyError(str(error), 413) from error
     except InputError as error:
         raise BodyError(str(error), 415) from error
-    return detect(samples, key=key).as_dict()
+    return asdict(detect(samples, key=key))
