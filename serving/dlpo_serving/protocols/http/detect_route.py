@@ -12,7 +12,7 @@ from aiohttp import web
 from dlpo.errors import InputError
 from dlpo.mark.files import SHOWN, TooLongError, detect, read_audio
 from dlpo_serving.protocols.http.api import HttpApi, post
-from dlpo_serving.protocols.http.requests import HttpLimits
+from dlpo_serving.protocols.http.requests import HttpLimits, received
 from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
 from dlpo_serving.protocols.http.statuses import BodyError
 
@@ -47,7 +47,8 @@ def detection(limits: HttpLimits) -> HttpApi:
             raise BodyError("too many detections wait; try again in a minute", 429)
         waiting += 1  # from here, so that few bodies are held at once
         try:
-            audio = await _body(request, limits)
+            larger = request.clone(client_max_size=MAX_BYTES)
+            audio = await received(larger, max(limits.body_s, limits.stall_s))
             loop = asyncio.get_running_loop()
             found = await loop.run_in_executor(thread, _found, audio, key if own else b"")
         finally:
@@ -61,19 +62,6 @@ def detection(limits: HttpLimits) -> HttpApi:
         uses="checks of where audio is from",
         routes=[post("/v1/detect", answer, summary)],
     )
-
-
-async def _body(request: web.Request, limits: HttpLimits) -> bytes:
-    received = bytearray()
-    try:
-        async with asyncio.timeout(max(limits.body_s, limits.stall_s)):
-            async for part in request.content.iter_any():
-                received += part
-                if len(received) > MAX_BYTES:
-                    raise BodyError(f"the body has more than {MAX_BYTES} bytes; send a part", 413)
-    except TimeoutError as error:
-        raise BodyError("the body did not arrive in time; send it immediately", 408) from error
-    return bytes(received)
 
 
 def _found(audio: bytes, key: bytes) -> dict[str, object]:

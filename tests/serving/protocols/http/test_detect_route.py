@@ -11,7 +11,6 @@ import soundfile
 
 from dlpo.mark import PUBLIC
 from dlpo_serving.protocols.http import detect_route
-from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import open_voice
 from tests.callers import WAIT_S
 from tests.serving.protocols.http.conftest import Client, RunningServer
@@ -103,13 +102,3 @@ def test_detection_goes_on_alone_when_its_client_leaves(
 
     assert client.post(server, b"second", WAV, "/v1/detect").status == 200
     assert done == [False, True]
-
-
-def test_voice_in_many_pieces_has_the_same_bits() -> None:
-    voice, request = open_voice(), SpeechRequest("One. Two. Three.", seed=3)
-
-    chunks = list(voice.stream(voice.read(request)))
-
-    np.testing.assert_array_equal(
-        np.concatenate([chunk.samples for chunk in chunks]), voice.speak(request)
-    )
