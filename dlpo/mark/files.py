@@ -120,7 +120,8 @@ def at_detectors_rate(
     least, most = RATES_HZ
     if not least <= sample_rate_hz <= most:
         raise InputError(f"samples at {sample_rate_hz} Hz; expected {least} to {most} Hz")
-    mono = (np.nan_to_num(_mixed(part).astype(np.float32)) for part in parts)
+    mixed = (np.atleast_2d(part.T).mean(axis=0).astype(np.float32) for part in parts)
+    mono = map(np.nan_to_num, mixed)
     if sample_rate_hz == RATE_HZ:
         return np.concatenate(list(mono))
     with needs("serve"):
@@ -128,7 +129,3 @@ def at_detectors_rate(
     stream = soxr.ResampleStream(sample_rate_hz, RATE_HZ, 1)
     resampled = [stream.resample_chunk(part) for part in mono]
     return np.concatenate([*resampled, stream.resample_chunk(np.zeros(0, np.float32), last=True)])
-
-
-def _mixed(part: NDArray[np.float32]) -> NDArray[np.float32]:
-    return part if part.ndim == 1 else part.mean(axis=1)

@@ -24,7 +24,6 @@ from dlpo.mark.detector import (
     detect_samples,
     pilot,
     whitened,
-    windows_of,
 )
 from dlpo.mark.stream import PERIOD, RATE_HZ
 
@@ -50,7 +49,7 @@ def detect_at_any_speed(samples: NDArray[np.float32], own_key: bytes = b"") -> D
     searched = ((*_best_speed(block, own_key), block) for block in blocks[:BLOCKS])
     _, coarse, block = max(searched, key=itemgetter(0))
     fine = coarse * np.exp(FINE)
-    speed = float(max(fine, key=lambda speed: _strength(block, speed, own_key)))
+    speed = float(max(fine, key=lambda speed: detect_samples(_at(block, speed), own_key).z))
     found = detect_samples(_at(samples, speed), own_key, TRIED)
     places = tuple(
         Place(round(place.start_s / speed, 2), round(place.stop_s / speed, 2))
@@ -82,11 +81,6 @@ def _low_signs(own_key: bytes) -> Spectrum:
     three = np.fft.rfft(np.tile(pilot(own_key).signs, LOWERED))
     low = np.fft.irfft(three[: PERIOD // 2 + 1], PERIOD)
     return np.fft.rfft(low[:_SIZE].astype(np.float32)).astype(np.complex64)
-
-
-def _strength(block: NDArray[np.float32], speed: float, own_key: bytes) -> float:
-    windows = windows_of(whitened(_at(block, speed)), 0, pilot(own_key))
-    return max(window.strength for window in windows)
 
 
 def _at(samples: NDArray[np.float32], speed: float) -> NDArray[np.float32]:

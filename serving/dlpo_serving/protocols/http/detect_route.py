@@ -28,7 +28,7 @@ def detection(limits: HttpLimits) -> HttpApi:
     Args:
         limits: its own key, if it has one: `?key=own` looks for its mark instead of the public one.
     """
-    key = limits.mark_key
+    keys = {"public": b"", "own": limits.mark_key}
     thread = ThreadPoolExecutor(1, "detection")  # busy to the end, even if a client hangs up
     waiting = 0
 
@@ -38,10 +38,9 @@ def detection(limits: HttpLimits) -> HttpApi:
             what = f"Content-Type is {request.content_type}; expected audio, such as audio/mpeg"
             raise BodyError(what, 415)
         wanted = request.query.get("key", "public")
-        if wanted not in ("public", "own"):
+        if wanted not in keys:
             raise BodyError(f"key is {wanted[:SHOWN]!r}; expected public or own", 400)
-        own = wanted == "own"
-        if own and not key:
+        if wanted == "own" and not limits.mark_key:
             raise BodyError("key is own, but this server has none; see --mark-key", 400)
         if waiting >= WAITING:
             raise BodyError("too many detections wait; try again in a minute", 429)
@@ -50,7 +49,7 @@ def detection(limits: HttpLimits) -> HttpApi:
             larger = request.clone(client_max_size=MAX_BYTES)
             audio = await received(larger, max(limits.body_s, limits.stall_s))
             loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(thread, _found, audio, key if own else b"")
+            found = await loop.run_in_executor(thread, _found, audio, keys[wanted])
         finally:
             waiting -= 1
         return web.json_response(found)
