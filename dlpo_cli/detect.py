@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dlpo.errors import InputError
+from dlpo.errors import DlpoError, InputError, UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -36,14 +37,17 @@ def detect(
     from dlpo.mark import files as of_files
     from dlpo.mark import read_key
 
-    key, code = read_key(mark_key), 0
+    try:
+        key, code = read_key(mark_key), 0
+    except InputError as error:
+        raise UsageError(str(error)) from error  # 1 would say: not marked
     for file in files:
         try:
             found = of_files.detect(file, key=key, search_speed=speed)
-            told: dict[str, Any] = {"file": str(file), **found.as_dict()}
+            told: dict[str, Any] = {"file": str(file), **asdict(found)}
             code = max(code, 0 if found.marked else 1)
             shown = f"{file}: {found}"
-        except InputError as error:
+        except DlpoError as error:
             code = 2
             told = {"file": str(file), "error": str(error)}
             shown = f"{file}: {error}"

@@ -6,29 +6,30 @@ python -m research.mark alarms FOLDER... [--keys 4] [--record]            of aud
 
 from __future__ import annotations
 
-import argparse
 import io
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import soundfile
 import soxr
+import typer
 
 from dlpo.audio import Waveform
 from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.mark import NoiseMark
-from dlpo.mark.detector import log10_chance, pilot, spans, whitened, windows_of
+from dlpo.mark.detector import THRESHOLD, log10_chance, pilot, spans, whitened, windows_of
 from dlpo.mark.files import detect, read_audio
 from dlpo.mark.stream import PERIOD, RATE_HZ
 from dlpo_bench.record import Measured, write_record
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import find_voice, known_voices, open_voice
+from research import RECORDS, run_study, study_command
 
-OUT = Path("benchmarks/records/studies")
 PIECE_S = 5.0
+FLOATS: dict[str, Any] = {"format": "WAV", "subtype": "FLOAT"}
 Change = Callable[[Waveform, np.random.Generator], Waveform]
 
 
@@ -54,12 +55,6 @@ def mp3(kbits: float) -> Change:
 
 def opus(kbits: float) -> Change:
     return codec(RATE_HZ, kbits, format="OGG", subtype="OPUS")
-
-
-def through(rate_hz: int) -> Change:
-    return lambda samples, _: soxr.resample(
-        soxr.resample(samples, RATE_HZ, rate_hz), rate_hz, RATE_HZ
-    )
 
 
 def noise(decibels: float) -> Change:
@@ -97,8 +92,8 @@ def changes(seconds: int) -> dict[str, Change]:
         "MP3 64k": mp3(64),
         "Opus 24k": opus(24),
         "G.711": codec(8_000, format="WAV", subtype="ULAW"),
-        "resampled to 22.05 kHz": through(22_050),
-        "below 4 kHz": through(8_000),
+        "resampled to 22.05 kHz": codec(22_050, **FLOATS),
+        "below 4 kHz": codec(8_000, **FLOATS),
         "20 dB quieter": lambda samples, _: (np.round(samples * 3276.7) / 32767).astype(np.float32),
     }
     harder = {
@@ -110,118 +105,96 @@ def changes(seconds: int) -> dict[str, Change]:
     return common | harder if seconds == 5 else common
 
 
-def spoken(texts: dict[str, list[str]], clips: int) -> Iterator[tuple[str, int, Waveform]]:
-    """Voice, message and ten seconds or more, of two texts, for each voice in turn."""
-    voices = {name: open_voice(name) for name in known_voices()}
-    for number in range(clips):
-        for place, (name, voice) in enumerate(voices.items()):
-            own = texts[voice.manifest.language[:2]]
-            said = " ".join(
-                own[(3 * (number * len(voices) + place) + k) % len(own)] for k in (0, 1, 2)
-            )
-            message = (40_503 * (number * len(voices) + place + 1)) % 65_536
-            voice.mark = NoiseMark(message=message)
-            yield name, message, voice.speak(SpeechRequest(said, seed=number))
+def spoken(texts: dict[str, list[str]], clips: int) -> Iterator[tuple[int, Waveform]]:
+    """Message and ten seconds or more, of three texts, for each voice in turn."""
+    voices = [open_voice(name) for name in known_voices()]
+    for number in range(clips * len(voices)):
+        voice, message = voices[number % len(voices)], 40_503 * (number + 1) % 65_536
+        own = texts[voice.manifest.language[:2]]
+        said = " ".join(own[(3 * number + k) % len(own)] for k in (0, 1, 2))
+        voice.mark = NoiseMark(message=message)
+        yield message, voice.speak(SpeechRequest(said, seed=number // len(voices)))
 
 
-def cut(samples: Waveform, seconds: int, random: np.random.Generator) -> Waveform:
-    """Seconds out of it, from anywhere."""
-    start = random.integers(0, max(1, len(samples) - seconds * RATE_HZ))
-    return samples[start : start + seconds * RATE_HZ]
-
-
-def found(options: argparse.Namespace) -> Measured:
-    texts = {
-        "en": options.english.read_text().splitlines(),
-        "es": options.spanish.read_text().splitlines(),
-    }
-    rows: dict[str, list[list[Any]]] = {}
+def found(files: list[Path], clips: int) -> Measured:
+    read = [file.read_text().splitlines() for file in files]
+    texts = dict(zip(("en", "es"), read, strict=True))
+    rows: dict[str, list[tuple[float, float, bool]]] = {}
     before = np.zeros(0, np.float32)
-    for number, (_, message, speech) in enumerate(spoken(texts, options.clips)):
+    for number, (message, speech) in enumerate(spoken(texts, clips)):
         for seconds in (2, 5, 10):
-            random = np.random.default_rng([number, seconds])
-            clip = cut(speech, seconds, random)
+            random, size = np.random.default_rng([number, seconds]), seconds * RATE_HZ
+            start = random.integers(0, max(1, len(speech) - size))
+            clip = speech[start : start + size]
             made = {name: change(clip, random) for name, change in changes(seconds).items()}
             if seconds < 10 and len(before) > len(clip):
                 other = before[: len(clip)]
-                made["another voice as loud"] = clip + other * np.sqrt(
-                    np.mean(clip**2) / np.mean(other**2)
-                )
+                level = np.sqrt(np.mean(clip**2) / np.mean(other**2))
+                made["another voice as loud"] = clip + level * other
+            if number % 4:  # seconds each
+                made.pop("faster or slower", None)
             for name, heard in made.items():
-                if name == "faster or slower" and number % 4:  # seconds each
-                    continue
                 one = detect(heard, search_speed=name == "faster or slower")
-                row = [one.z, one.chance, one.message == message]
+                row = one.z, one.chance, one.message == message
                 rows.setdefault(f"{seconds} s, {name}", []).append(row)
         before = np.flip(speech).copy()  # backwards: without a mark
     figures = {}
     for name, judged in rows.items():
-        chances = np.array([chance for _, chance, _ in judged])
-        right = [fits for _, _, fits in judged]
+        z, chances, right = np.array(judged).T
         figures[name] = {
             "clips": len(judged),
-            "found": round(float(np.mean(chances <= -6)), 4),
+            "found": round(float(np.mean(chances <= THRESHOLD)), 4),
             "message": round(float(np.mean(right)), 4),
-            "least_z": min(z for z, _, _ in judged),
-            "median_z": round(float(np.median([z for z, _, _ in judged])), 1),
+            "least_z": float(z.min()),
+            "median_z": round(float(np.median(z)), 1),
         }
         print(name, figures[name], flush=True)
     sha256 = Bundle.load(find_voice(DEFAULT_VOICE)).sha256
     return Measured(figures, {"z_chance_message": rows}, bundle_sha256=sha256)
 
 
-def alarms(options: argparse.Namespace) -> Measured:
+def alarms(folders: list[Path], most_keys: int, most_files: int) -> Measured:
     """Each key is a trial of its own on the same audio; the first one is the public key."""
-    found = (sorted(folder.rglob("*.*")) for folder in options.folders)
-    files = [file for each in found for file in each if file.suffix in (".wav", ".flac")]
-    files = files[:: max(1, len(files) // options.files)]
+    files = [file for folder in folders for file in sorted(folder.rglob("*.*"))]
+    files = [file for file in files if file.suffix in (".wav", ".flac")]
+    files = files[:: max(1, len(files) // most_files)]
     size = round(PIECE_S * RATE_HZ)
     audio = [
         samples[start : start + size]
         for samples in map(read_audio, files)
         for start in range(0, max(1, len(samples) - size // 2), size)
     ]
-    keys = [b"", *(f"key {number} of research.mark".encode() for number in range(1, options.keys))]
-    strongest = [0.0] * len(keys)
-    seconds = 0.0
+    keys = [b"", *(f"key {number} of research.mark".encode() for number in range(1, most_keys))]
+    strongest = np.zeros(len(keys))
     for part in audio:
         white = whitened(part)
-        for number, key in enumerate(keys):
-            windows = windows_of(white, 0, pilot(key))
-            seconds += len(part) / RATE_HZ
-            strongest[number] = max(strongest[number], *(one.strength for one in windows))
+        windows = [windows_of(white, 0, pilot(key)) for key in keys]
+        strongest = np.maximum(strongest, [max(w.strength for w in one) for one in windows])
+    greatest, seconds = float(strongest.max()), len(keys) * sum(map(len, audio)) / RATE_HZ
     tried = math.log(2.0 * PERIOD * len(spans(2)))  # of a piece: two blocks
     figures = {
         "hours": round(seconds / 3600, 2),
         "keys": len(keys),
         "pieces": len(audio),
-        "greatest_z": round(max(strongest), 2),
-        "least_chance": round(log10_chance(max(strongest), tried), 2),
+        "greatest_z": round(greatest, 2),
+        "least_chance": round(log10_chance(greatest, tried), 2),
     }
     print(figures)
-    return Measured(figures, {"greatest_z_by_key": strongest})
+    return Measured(figures, {"greatest_z_by_key": strongest.tolist()})
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
-    one = commands.add_parser("found")
-    one.add_argument("english", type=Path)
-    one.add_argument("spanish", type=Path)
-    one.add_argument("--clips", type=int, default=20, help="of each voice")
-    two = commands.add_parser("alarms")
-    two.add_argument("folders", type=Path, nargs="+")
-    two.add_argument("--keys", type=int, default=4)
-    two.add_argument("--files", type=int, default=1_000, help="at most, evenly chosen")
-    for command, run in ((one, found), (two, alarms)):
-        command.add_argument("--record", action="store_true")
-        command.set_defaults(run=run)
-    options = parser.parse_args()
-    measured = options.run(options)
-    if options.record:
-        words = " ".join(f"{value}" for value in vars(options).values())
-        print(write_record("mark", measured, f"python -m research.mark {words}", OUT))
+def main(
+    study: Annotated[Literal["found", "alarms"], typer.Argument()],
+    paths: Annotated[list[Path], typer.Argument(help="ENGLISH SPANISH; or folders.")],
+    clips: Annotated[int, typer.Option(help="Of each voice.")] = 20,
+    keys: Annotated[int, typer.Option(help="Tried on each piece.")] = 4,
+    files: Annotated[int, typer.Option(help="At most, evenly chosen.")] = 1_000,
+    record: bool = False,
+) -> None:
+    measured = found(paths, clips) if study == "found" else alarms(paths, keys, files)
+    if record:
+        typer.echo(write_record("mark", measured, study_command("mark"), RECORDS))
 
 
 if __name__ == "__main__":
-    main()
+    run_study(main)

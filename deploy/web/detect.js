@@ -1,9 +1,10 @@
 // The page that says whether dlpo spoke in a file. Nothing is uploaded.
 
 import { RATE } from "./mark.js";
+import { Thread } from "./thread.js";
 
 const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
-const worker = new Worker(new URL("./detector.js", import.meta.url), { type: "module" });
+const detector = new Thread(new URL("./detector.js", import.meta.url));
 
 /** @param {import("./mark.js").Detection} found */
 function said({ marked, z, chance, message, places }) {
@@ -31,10 +32,7 @@ $("file").onchange = async () => {
   $("found").textContent = `Listening to ${file.name} …`;
   try {
     const samples = await samplesOf(await file.arrayBuffer());
-    const found = await new Promise((resolve, reject) => {
-      worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data));
-      worker.postMessage(samples);
-    });
+    const found = await detector.value("detect", samples);
     $("found").textContent = said(found);
     document.body.dataset.found = JSON.stringify(found);
   } catch (error) {

@@ -21,13 +21,11 @@ export function* cut(frames, context) {
  * @param {Float32Array} pitches of the voice's own frames @param {number} first size of the first block
  * @param {number} context frames that a block has more on each side */
 export function* blocks(pitches, first, context) {
-  const { length } = pitches;
-  let known = 0;
-  for (let rung = 0; known < length; rung++) {
-    const most = end(known, rung ? BLOCKS[Math.min(rung, BLOCKS.length) - 1] : first, length);
+  for (let [rung, known] = [0, 0]; known < pitches.length; rung++) {
+    const most = end(known, rung ? BLOCKS[Math.min(rung, BLOCKS.length) - 1] : first, pitches.length);
     let stop = known + 1;
     while (stop < most && pitches[stop] === pitches[known]) stop++;
-    yield [Math.max(0, known - context), known, stop, Math.min(stop + context, length)];
+    yield [Math.max(0, known - context), known, stop, Math.min(stop + context, pitches.length)];
     known = stop;
   }
 }

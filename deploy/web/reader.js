@@ -8,20 +8,16 @@ const memory = fetch(at("vendor/python.snapshot")).then(({ body }) =>
   new Response(body?.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
 let python = /** @type {any} */ (undefined);
 
-/** A method of reader.py. @param {string} name */
-function method(name) {
-  return async function* (/** @type {unknown[]} */ ...values) {
-    const { error, value } = JSON.parse(python.call(name, JSON.stringify(values)));
-    if (error) throw Object.assign(new Error(error), { name: "RequestError" });
-    yield value;
-  };
-}
-
 answer({
   async *load() {
     const pyodide = await loadPyodide({ indexURL: at("vendor/").href, _loadSnapshot: new Uint8Array(await memory) });
     pyodide.unpackArchive(await archive, "zip", { extractDir: "/dlpo" });
     python = pyodide.globals.get("opened");
   },
-  ...Object.fromEntries(["read", "begin", "push", "end"].map((name) => [name, method(name)])),
+  /** A method of reader.py. @param {string} name @param {unknown[]} values */
+  async *call(name, ...values) {
+    const { error, value } = JSON.parse(python.call(name, JSON.stringify(values)));
+    if (error) throw Object.assign(new Error(error), { name: "RequestError" });
+    yield value;
+  },
 });

@@ -72,9 +72,9 @@ export class Voice {
   async *#read(text, settings) {
     if (Array.isArray(text)) return yield { sentences: text, warnings: [] };
     await this.reading;
-    if (typeof text === "string") return yield await this.reader.value("read", text, settings);
-    const number = await this.reader.value("begin", settings);
-    for await (const piece of text) yield await this.reader.value("push", number, piece);
-    yield await this.reader.value("end", number);
+    if (typeof text === "string") return yield await this.reader.value("call", "read", text, settings);
+    const number = await this.reader.value("call", "begin", settings);
+    for await (const piece of text) yield await this.reader.value("call", "push", number, piece);
+    yield await this.reader.value("call", "end", number);
   }
 }

@@ -12,10 +12,9 @@ number of lags, windows and speeds that were tried is `chance`.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +43,8 @@ Signs = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Place:
     """Where the mark was found."""
 
     start_s: float
@@ -66,10 +66,6 @@ class Detection:
     places: tuple[Place, ...] = ()
     speed: float = 1.0
     """how much faster than it was spoken"""
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**asdict(self), "places": [place._asdict() for place in self.places]}
 
     def __str__(self) -> str:
         if self.marked is None:

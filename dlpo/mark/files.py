@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     import soundfile
 
 RATES_HZ = (4_000, 384_000)  # least and most
-PART = 1 << 20  # samples
+MOST_CHANNELS = 16
+PART = 1 << 20  # samples, of all channels
 SHOWN = 60  # characters of a path in an error
 
 
@@ -45,7 +47,9 @@ def detect(
         MissingExtraError: a package of the extra `serve` is not installed.
     """
     if isinstance(audio, np.ndarray):
-        samples = at_detectors_rate(audio, sample_rate_hz or RATE_HZ)
+        if audio.ndim not in (1, 2):
+            raise InputError(f"samples are {audio.shape}; expected (T,) or (T, channels)")
+        samples = at_detectors_rate([audio], sample_rate_hz or RATE_HZ)
     else:
         samples = read_audio(audio)
     found = detect_samples(samples, key)
@@ -56,7 +60,7 @@ def detect(
 
 
 def read_audio(
-    file: str | os.PathLike[str] | BinaryIO, most_s: float | None = None
+    file: str | os.PathLike[str] | BinaryIO, most_s: float = math.inf
 ) -> NDArray[np.float32]:
     """(T,) samples of a file at the detector's rate, all channels mixed.
 
@@ -65,51 +69,63 @@ def read_audio(
         most_s: seconds; what is longer is not read.
 
     Raises:
-        InputError: it can't be read, or is longer.
+        TooLongError: it is longer.
+        InputError: it can't be read.
         MissingExtraError: a package of the extra `serve` is not installed.
     """
     with needs("serve"):
         import soundfile
-    name = str(file)[:SHOWN] if isinstance(file, str | os.PathLike) else "the audio"
+    source = Path(file) if isinstance(file, str | os.PathLike) else file
     try:
-        with soundfile.SoundFile(Path(file) if isinstance(file, str | os.PathLike) else file) as f:
-            rate_hz = f.samplerate
-            samples = _read(f, math.inf if most_s is None else most_s * rate_hz)
-    except (soundfile.SoundFileError, OSError, ValueError) as error:
+        with soundfile.SoundFile(source) as opened:
+            return at_detectors_rate(_parts(opened, most_s), opened.samplerate)
+    except TooLongError:
+        raise
+    # TypeError: a name that ends in .raw, whose rate nobody knows.
+    except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
+        name = str(source)[:SHOWN] if isinstance(source, Path) else "the audio"
         raise InputError(f"{name} can't be read: {error}") from error
-    if most_s is not None and len(samples) > most_s * rate_hz:
-        raise TooLongError(f"{name} is longer than {most_s:g} s; send a part of it")
-    return at_detectors_rate(samples, rate_hz)
 
 
-def _read(file: soundfile.SoundFile, most: float) -> NDArray[np.float32]:
-    """(T, channels) samples; in parts, as some codecs can't tell how many there are."""
-    parts: list[NDArray[np.float32]] = []
-    count = 0
-    while count <= most:
-        parts.append(file.read(PART, dtype="float32", always_2d=True))
-        count += len(parts[-1])
-        if len(parts[-1]) < PART:
-            break
-    return np.concatenate(parts)
+def _parts(file: soundfile.SoundFile, most_s: float) -> Iterator[NDArray[np.float32]]:
+    """(T, channels) samples; in parts, as some codecs can't tell how many there are.
+
+    Raises:
+        InputError: there are more channels or samples than expected.
+    """
+    if file.channels > MOST_CHANNELS:
+        raise InputError(f"{file.channels} channels; expected {MOST_CHANNELS} at most")
+    size, count = PART // file.channels, 0
+    while True:
+        part = file.read(size, dtype="float32", always_2d=True)
+        count += len(part)
+        if count > most_s * file.samplerate:
+            raise TooLongError(f"the audio is longer than {most_s:g} s; send a part of it")
+        yield part
+        if len(part) < size:
+            return
 
 
 class TooLongError(InputError):
     """Audio is longer than what is accepted."""
 
 
-def at_detectors_rate(samples: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
-    """(T,) or (T, channels) -> (T',), mixed and resampled."""
+def at_detectors_rate(
+    parts: Iterable[NDArray[np.float32]], sample_rate_hz: int
+) -> NDArray[np.float32]:
+    """Parts of (T,) or (T, channels), one after another -> (T',), mixed and resampled.
+
+    Each is resampled before the next one is asked for: a small file may unpack to gigabytes.
+    """
     least, most = RATES_HZ
-    if samples.ndim not in (1, 2) or not least <= sample_rate_hz <= most:
-        raise InputError(
-            f"samples are {samples.shape} at {sample_rate_hz} Hz; expected (T,) or (T, channels) at"
-            f" {least} to {most} Hz"
-        )
-    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
-    mono = np.nan_to_num(mono.astype(np.float32))
+    if not least <= sample_rate_hz <= most:
+        raise InputError(f"samples at {sample_rate_hz} Hz; expected {least} to {most} Hz")
+    mixed = (np.atleast_2d(part.T).mean(axis=0).astype(np.float32) for part in parts)
+    mono = map(np.nan_to_num, mixed)
     if sample_rate_hz == RATE_HZ:
-        return mono
+        return np.concatenate(list(mono))
     with needs("serve"):
         import soxr
-    return np.asarray(soxr.resample(mono, sample_rate_hz, RATE_HZ), np.float32)
+    stream = soxr.ResampleStream(sample_rate_hz, RATE_HZ, 1)
+    resampled = [stream.resample_chunk(part) for part in mono]
+    return np.concatenate([*resampled, stream.resample_chunk(np.zeros(0, np.float32), last=True)])

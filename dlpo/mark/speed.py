@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,6 @@ from dlpo.mark.detector import (
     detect_samples,
     pilot,
     whitened,
-    windows_of,
 )
 from dlpo.mark.stream import PERIOD, RATE_HZ
 
@@ -38,23 +38,23 @@ _SIZE = PERIOD // 2  # of transforms at 8 kHz: a block, and a period of lags
 
 
 def detect_at_any_speed(samples: NDArray[np.float32], own_key: bytes = b"") -> Detection:
-    """Like `detect_samples`, for (T,) samples that may be up to 8 % faster or slower.
+    """Like `detect_samples`, for (T,) samples, long enough to judge, up to 8 % faster or slower.
 
     Raises:
         MissingExtraError: the resampler's package is not installed.
     """
     blocks = [samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK)]
-    blocks = [block for block in blocks if len(block) > LEAST_S * RATE_HZ]
+    blocks = [block for block in blocks if len(block) >= LEAST_S * RATE_HZ]
     blocks.sort(key=lambda block: -float(np.square(block, dtype=np.float64).sum()))
-    best = (0.0, 1.0, samples[:0])
-    for block in blocks[:BLOCKS]:
-        z, speed = _best_speed(block, own_key)
-        best = max(best, (z, speed, block), key=lambda found: found[0])
-    _, coarse, block = best
+    searched = ((*_best_speed(block, own_key), block) for block in blocks[:BLOCKS])
+    _, coarse, block = max(searched, key=itemgetter(0))
     fine = coarse * np.exp(FINE)
-    speed = float(max(fine, key=lambda speed: _strength(block, speed, own_key)))
+    speed = float(max(fine, key=lambda speed: detect_samples(_at(block, speed), own_key).z))
     found = detect_samples(_at(samples, speed), own_key, TRIED)
-    places = tuple(Place(*(round(time_s / speed, 2) for time_s in place)) for place in found.places)
+    places = tuple(
+        Place(round(place.start_s / speed, 2), round(place.stop_s / speed, 2))
+        for place in found.places
+    )
     return replace(found, places=places, speed=round(speed, 4))
 
 
@@ -81,11 +81,6 @@ def _low_signs(own_key: bytes) -> Spectrum:
     three = np.fft.rfft(np.tile(pilot(own_key).signs, LOWERED))
     low = np.fft.irfft(three[: PERIOD // 2 + 1], PERIOD)
     return np.fft.rfft(low[:_SIZE].astype(np.float32)).astype(np.complex64)
-
-
-def _strength(block: NDArray[np.float32], speed: float, own_key: bytes) -> float:
-    windows = windows_of(whitened(_at(block, speed)), 0, pilot(own_key))
-    return max(window.strength for window in windows)
 
 
 def _at(samples: NDArray[np.float32], speed: float) -> NDArray[np.float32]:

@@ -30,7 +30,7 @@ def mark_strengths(bundle: Path) -> dict[str, float]:
             speaker = synthesizer.speaking(voice.voice) if manifest.voices else synthesizer
             text = TEXTS.get(voice.language.split("-")[0], TEXTS["en"])
             samples = speaker.speak(SpeechRequest(text, steps=steps))
-            heard = at_detectors_rate(samples, manifest.sample_rate_hz)
+            heard = at_detectors_rate([samples], manifest.sample_rate_hz)
             yield detect_samples(heard[: round(JUDGED_S * RATE_HZ)]).z
 
     return {str(steps): round(min(strengths(steps)), 1) for steps in manifest.available_steps}

@@ -15,7 +15,7 @@ import soxr
 from dlpo import detect
 from dlpo.audio import Waveform
 from dlpo.errors import InputError
-from dlpo.mark import NoiseMark, read_key
+from dlpo.mark import NoiseMark, files, read_key
 from dlpo.mark.detector import Detection, detect_samples
 from dlpo.mark.stream import SOURCE_TYPE
 from dlpo_serving.request import SpeechRequest
@@ -106,8 +106,10 @@ def test_nothing_is_found_without_the_mark(voice: Synthesizer) -> None:
 
 def test_cuts_leave_the_bits(voice: Synthesizer) -> None:
     whole = voice.speak(REQUEST)
+    chunks = [chunk.samples for chunk in voice.stream(voice.read(REQUEST))]
     pieces = [chunk.samples for chunk in voice.stream_pieces(list(TEXT), REQUEST, ladder=(5, 11))]
 
+    np.testing.assert_array_equal(np.concatenate(chunks), whole)
     np.testing.assert_array_equal(np.concatenate(pieces), voice.speak(REQUEST, (5, 11)))
     np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-3)
 
@@ -131,6 +133,7 @@ def test_a_bad_key_is_refused(content: bytes | None, tmp_path: Path) -> None:
     with pytest.raises(InputError):
         read_key(path)
     assert command("serve", "--mark-key", path).exit_code == 1
+    assert command("detect", path, "--mark-key", path).exit_code == 2
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -143,6 +146,53 @@ def test_files_say_that_a_machine_spoke(ending: str, tmp_path: Path) -> None:
         assert "voice=heart" in file.comment
         assert file.software.startswith("dlpo")
     assert detect(path).message == 7
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "channels", "most"),
+    [(500_000, 1, 0), (2_000, 1, 0), (RATE_HZ, 17, 0), (RATE_HZ, 2, 5_000)],
+    ids=["rate above", "rate below", "channels", "length"],
+)
+def test_audio_out_of_range_is_not_decoded(
+    rate_hz: int, channels: int, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros((rate_hz, channels), np.float32), rate_hz)
+    decoded: list[int] = []
+    read = soundfile.SoundFile.read
+
+    def counted(self: soundfile.SoundFile, frames: int, **options: Any) -> Any:
+        decoded.append(frames * self.channels)
+        return read(self, frames, **options)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", counted)
+    monkeypatch.setattr(files, "PART", 1_000)
+
+    with pytest.raises(InputError):
+        files.read_audio(path, 0.1)
+    assert sum(decoded) <= most
+
+
+def test_channels_are_mixed_part_by_part(
+    speech: Waveform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.wav"
+    heard = soxr.resample(speech, RATE_HZ, 44_100)
+    soundfile.write(path, np.stack([heard, np.zeros_like(heard)], axis=1), 44_100, "FLOAT")
+    monkeypatch.setattr(files, "PART", 10_000)
+
+    expected = soxr.resample(heard / 2, 44_100, RATE_HZ)
+    np.testing.assert_allclose(files.read_audio(path), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["a.raw", "absent.wav", "."], ids=["raw", "absent", "folder"])
+def test_what_cannot_be_examined_is_not_called_unmarked(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.raw").write_bytes(b"samples?")
+
+    result = command("detect", tmp_path / name)
+
+    assert result.exit_code == 2
+    assert result.stderr
 
 
 def test_command_prints_lines_of_json(speech: Waveform, tmp_path: Path) -> None:

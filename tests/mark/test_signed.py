@@ -2,77 +2,28 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from dlpo.mark.stream import SOURCE_TYPE
 from tests.callers import command
+from tests.serving.conftest import Authority
 
 c2pa = pytest.importorskip("c2pa")
 
 
-def make_chain(folder: Path) -> None:
-    """`chain.pem` of a signer and its authority, and `key.pem`."""
-    now = datetime.datetime.now(datetime.UTC)
-    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
-    names = [
-        x509.Name(
-            [
-                x509.NameAttribute(NameOID.COMMON_NAME, name),
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "dlpo"),
-            ]
-        )
-        for name in ("authority", "signer")
-    ]
-    chain = b""
-    for place, is_authority in ((1, False), (0, True)):
-        use = x509.KeyUsage(
-            not is_authority, False, False, False, False, is_authority, is_authority, False, False
-        )
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(names[place])
-            .issuer_name(names[0])
-            .public_key(keys[place].public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=30))
-            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-            .add_extension(use, critical=True)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key()), False
-            )
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(keys[place].public_key()), False
-            )
-        )
-        if not is_authority:
-            usages = [ExtendedKeyUsageOID.EMAIL_PROTECTION]
-            made = made.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        signed = made.sign(keys[0], hashes.SHA256())
-        chain += signed.public_bytes(serialization.Encoding.PEM)
-    (folder / "chain.pem").write_bytes(chain)
-    pem = serialization.Encoding.PEM
-    pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "key.pem").write_bytes(keys[1].private_bytes(pem, pkcs8, plain))
-
-
 @pytest.mark.parametrize("ending", [".wav", ".mp3", ".flac"])
 def test_signed_files_say_what_made_them(ending: str, tmp_path: Path) -> None:
-    make_chain(tmp_path)
-    path = tmp_path / f"a{ending}"
+    authority = Authority(tmp_path, "authority")
+    signer = authority.issue("signer", uses=[ExtendedKeyUsageOID.EMAIL_PROTECTION])
+    chain, path = tmp_path / "chain.pem", tmp_path / f"a{ending}"
+    chain.write_bytes(signer.certificate.read_bytes() + authority.path.read_bytes())
     command("say", "Hello.", "-o", path)
 
-    result = command(
-        "sign", path, "--certificate", tmp_path / "chain.pem", "--key", tmp_path / "key.pem"
-    )
+    result = command("sign", path, "--certificate", chain, "--key", signer.key)
 
     assert result.exit_code == 0, result.output
     with c2pa.Reader(str(path)) as reader:

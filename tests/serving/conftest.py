@@ -8,7 +8,7 @@ import inspect
 import ipaddress
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from onnxruntime import OrtValue
 
 DAY = datetime.timedelta(days=1)
+CONNECTIONS = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+SIGNS = x509.KeyUsage(True, *[False] * 8)
 
 
 class Clock:
@@ -260,21 +262,25 @@ class Authority:
         unsigned = x509.CertificateBuilder(
             names[1], names[0], key.public_key(), serial, now + begin, now + end
         )
-        for extension in extensions:
-            critical = isinstance(extension, x509.BasicConstraints)
+        known = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        for extension in (known, *extensions):
+            critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
             unsigned = unsigned.add_extension(extension, critical)
         certificate = unsigned.sign(self._key, hashes.SHA256())
         path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return serial
 
     def issue(
-        self, name: str, begin: datetime.timedelta = -DAY, end: datetime.timedelta = DAY
+        self,
+        name: str,
+        begin: datetime.timedelta = -DAY,
+        end: datetime.timedelta = DAY,
+        uses: Sequence[x509.ObjectIdentifier] = CONNECTIONS,
     ) -> Issued:
         """A certificate that is valid from `begin` to `end`, counted from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        extensions = x509.SubjectAlternativeName(hosts), x509.ExtendedKeyUsage(uses)
+        extensions = x509.SubjectAlternativeName(hosts), x509.ExtendedKeyUsage(uses), SIGNS
         certificate, path = self._folder / f"{name}.crt", self._folder / f"{name}.key"
         serial = self._certify(certificate, name, key, *extensions, begin=begin, end=end)
         path.touch(0o600)

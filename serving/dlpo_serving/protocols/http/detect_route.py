@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 from aiohttp import web
 
 from dlpo.errors import InputError
-from dlpo.mark.files import TooLongError, detect, read_audio
+from dlpo.mark.files import SHOWN, TooLongError, detect, read_audio
 from dlpo_serving.protocols.http.api import HttpApi, post
-from dlpo_serving.protocols.http.requests import HttpLimits
+from dlpo_serving.protocols.http.requests import HttpLimits, received
 from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
 from dlpo_serving.protocols.http.statuses import BodyError
 
@@ -26,8 +28,8 @@ def detection(limits: HttpLimits) -> HttpApi:
     Args:
         limits: its own key, if it has one: `?key=own` looks for its mark instead of the public one.
     """
-    key = limits.mark_key
-    turn = asyncio.Semaphore(1)
+    keys = {"public": b"", "own": limits.mark_key}
+    thread = ThreadPoolExecutor(1, "detection")  # busy to the end, even if a client hangs up
     waiting = 0
 
     async def answer(answers: SpeechAnswers, request: web.Request) -> web.Response:
@@ -35,16 +37,19 @@ def detection(limits: HttpLimits) -> HttpApi:
         if not request.content_type.startswith(TYPES):
             what = f"Content-Type is {request.content_type}; expected audio, such as audio/mpeg"
             raise BodyError(what, 415)
-        own = request.query.get("key", "public") == "own"
-        if own and not key:
+        wanted = request.query.get("key", "public")
+        if wanted not in keys:
+            raise BodyError(f"key is {wanted[:SHOWN]!r}; expected public or own", 400)
+        if wanted == "own" and not limits.mark_key:
             raise BodyError("key is own, but this server has none; see --mark-key", 400)
         if waiting >= WAITING:
             raise BodyError("too many detections wait; try again in a minute", 429)
         waiting += 1  # from here, so that few bodies are held at once
         try:
-            audio = await _body(request, limits)
-            async with turn:
-                found = await asyncio.to_thread(_found, audio, key if own else b"")
+            larger = request.clone(client_max_size=MAX_BYTES)
+            audio = await received(larger, max(limits.body_s, limits.stall_s))
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(thread, _found, audio, keys[wanted])
         finally:
             waiting -= 1
         return web.json_response(found)
@@ -58,19 +63,6 @@ def detection(limits: HttpLimits) -> HttpApi:
     )
 
 
-async def _body(request: web.Request, limits: HttpLimits) -> bytes:
-    received = bytearray()
-    try:
-        async with asyncio.timeout(max(limits.body_s, limits.stall_s)):
-            async for part in request.content.iter_any():
-                received += part
-                if len(received) > MAX_BYTES:
-                    raise BodyError(f"the body has more than {MAX_BYTES} bytes; send a part", 413)
-    except TimeoutError as error:
-        raise BodyError("the body did not arrive in time; send it immediately", 408) from error
-    return bytes(received)
-
-
 def _found(audio: bytes, key: bytes) -> dict[str, object]:
     """Raises BodyError: the audio is too long; InputError: it can't be read."""
     try:
@@ -79,4 +71,4 @@ def _found(audio: bytes, key: bytes) -> dict[str, object]:
         raise BodyError(str(error), 413) from error
     except InputError as error:
         raise BodyError(str(error), 415) from error
-    return detect(samples, key=key).as_dict()
+    return asdict(detect(samples, key=key))

@@ -48,11 +48,16 @@ async def read_body(request: web.Request, limits: HttpLimits) -> bytes:
     """
     if request.content_type != "application/json":  # which cross-origin pages can't send
         raise BodyError(f"Content-Type is {request.content_type}; expected application/json", 415)
+    return await received(request, limits.body_s)
+
+
+async def received(request: web.Request, body_s: float) -> bytes:
+    """The bytes of a body; raises BodyError if it comes too slowly."""
     try:
-        async with asyncio.timeout(limits.body_s):
+        async with asyncio.timeout(body_s):
             return await request.read()
     except TimeoutError as error:
-        message = f"the body did not arrive within {limits.body_s:g} s; send it immediately"
+        message = f"the body did not arrive within {body_s:g} s; send it immediately"
         raise BodyError(message, 408) from error
 
 

@@ -104,7 +104,7 @@ def reply_to(error: Exception, names: Names = OPENAI) -> ErrorReply:
             }
             return replace(reply, headers=headers)
         case web.HTTPRequestEntityTooLarge():
-            what = f"{(error.text or str(error)).rstrip('.')}; send less text at a time"
+            what = f"{(error.text or str(error)).rstrip('.')}; send less at a time"
             return ErrorReply(413, what, INVALID, "request_too_large")
         case web.HTTPException():
             allowed = {name: error.headers[name] for name in ("Allow",) if name in error.headers}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -10,8 +11,8 @@ import soundfile
 
 from dlpo.mark import PUBLIC
 from dlpo_serving.protocols.http import detect_route
-from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import open_voice
+from tests.callers import WAIT_S
 from tests.serving.protocols.http.conftest import Client, RunningServer
 
 RATE_HZ = 24_000
@@ -71,17 +72,33 @@ def test_what_cannot_be_examined_is_refused(
     assert json.loads(reply.read())["error"]["message"]
 
 
-def test_own_key_that_is_missing_is_refused(client: Client, server: RunningServer) -> None:
-    reply = client.post(server, wav(np.zeros(RATE_HZ)), WAV, "/v1/detect?key=own")
+@pytest.mark.parametrize("key", ["own", "onw"], ids=["missing", "unknown"])
+def test_a_key_that_it_lacks_is_refused(key: str, client: Client, server: RunningServer) -> None:
+    reply = client.post(server, wav(np.zeros(RATE_HZ)), WAV, f"/v1/detect?key={key}")
 
     assert reply.status == 400
 
 
-def test_voice_in_many_pieces_has_the_same_bits() -> None:
-    voice, request = open_voice(), SpeechRequest("One. Two. Three.", seed=3)
+def test_detection_goes_on_alone_when_its_client_leaves(
+    client: Client, server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, goes_on, ended = (threading.Event() for _ in range(3))
+    done: list[bool] = []
 
-    chunks = list(voice.stream(voice.read(request)))
+    def found(audio: bytes, _: bytes) -> dict[str, object]:
+        done.append(ended.is_set())
+        begun.set()
+        if audio == b"first":
+            goes_on.wait(WAIT_S)
+            ended.set()
+        return {}
 
-    np.testing.assert_array_equal(
-        np.concatenate([chunk.samples for chunk in chunks]), voice.speak(request)
-    )
+    monkeypatch.setattr(detect_route, "_found", found)
+    connection = client.connect(server)
+    connection.request("POST", "/v1/detect", b"first", WAV)
+    assert begun.wait(WAIT_S)
+    connection.close()
+    threading.Timer(0.5, goes_on.set).start()
+
+    assert client.post(server, b"second", WAV, "/v1/detect").status == 200
+    assert done == [False, True]
