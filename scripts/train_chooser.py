@@ -48,7 +48,6 @@ Readings = dict[str, dict[str, tuple[str, int]]]
 class Place(NamedTuple):
     """A word in a sentence."""
 
-    word: str
     sentence: str
     features: list[str]
     meaning: Array
@@ -65,7 +64,7 @@ def readings() -> Readings:
     return found
 
 
-def places(name: str, surroundings: Surroundings, size: int) -> list[Place]:
+def places(name: str, surroundings: Surroundings) -> list[Place]:
     """Those of a table of words, phonemes and sentences; the word counts where it comes first."""
     front_end, said = TextFrontEnd(), list[Sequence[str]]()
     pronounced = front_end.language.phonemes
@@ -90,13 +89,11 @@ def places(name: str, surroundings: Surroundings, size: int) -> list[Place]:
             for one, other in keys.items()
             if one != right
         ]
-        features = surroundings.features(words, at)
-        meaning = meaning_of(words, at, surroundings, size)
-        found.append(Place(word, sentence, features, meaning, differences))
+        found.append(place_of(sentence, words, at, surroundings, differences))
     return found
 
 
-def periods(surroundings: Surroundings, size: int) -> list[Place]:
+def periods(surroundings: Surroundings) -> list[Place]:
     """Those of the sentences with an abbreviation, at whose period they end or go on."""
     language, found = TextFrontEnd().language, list[Place]()
     for right, before, after in TABLES.rows("periods"):
@@ -107,18 +104,22 @@ def periods(surroundings: Surroundings, size: int) -> list[Place]:
         period = period_after(text, token, following)
         assert period, f"{text}: got no abbreviation before the period, expected one"
         keys = dict.fromkeys((period.name, KIND), 1 if right == "end" else -1)
-        features = surroundings.features(period.words, period.place)
-        meaning = meaning_of(period.words, period.place, surroundings, size)
-        found.append(Place(period.name, text, features, meaning, [keys]))
+        found.append(place_of(text, period.words, period.place, surroundings, [keys]))
     return found
 
 
-def meaning_of(words: Sequence[str], at: int, surroundings: Surroundings, size: int) -> Array:
-    """The vectors around a word, (PARTS, size)."""
-    meaning = np.zeros((PARTS, size))
+def place_of(
+    sentence: str,
+    words: Sequence[str],
+    at: int,
+    surroundings: Surroundings,
+    differences: list[dict[str, int]],
+) -> Place:
+    """The ``at``-th word of a sentence, with what is around it."""
+    meaning = np.zeros((PARTS, surroundings.vectors.size))
     for _, part, vector, weight in surroundings.meanings(words, at):
         meaning[part] += np.array(vector) * (weight / WHOLE / UNIT)
-    return meaning
+    return Place(sentence, surroundings.features(words, at), meaning, differences)
 
 
 class Equations:
@@ -223,11 +224,10 @@ def write(
 
 
 def main() -> None:
-    vectors = Vectors(VECTORS)
-    surroundings = Surroundings(TABLES.words("classes"), vectors)
-    found = [place for name in SENTENCES for place in places(name, surroundings, vectors.size)]
+    surroundings = Surroundings(TABLES.words("classes"), Vectors(VECTORS))
+    found = [place for name in SENTENCES for place in places(name, surroundings)]
     train(OUTPUT / "readings.zip", found, readings())
-    train(OUTPUT / "periods.zip", periods(surroundings, vectors.size), {})
+    train(OUTPUT / "periods.zip", periods(surroundings), {})
 
 
 def train(output: Path, found: Sequence[Place], known: Readings) -> None:

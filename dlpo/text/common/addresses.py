@@ -1,4 +1,4 @@
-"""Patterns of addresses: of mail, of the web, of files; and the parts that are said of one."""
+"""Addresses: the pattern of files, and the parts that are said of any."""
 
 from __future__ import annotations
 

@@ -90,11 +90,11 @@ class FormLanguage:
         if is_word and self.starts_sentence(opening):
             return True
         is_letter = len(token.text) == 1 and token.text.isupper()
-        is_open = is_own or is_letter or token.text[0].isdigit()
-        period = period_after(text, token, following) if is_open else None
         is_open = is_word and (following.text[1:2].islower() or len(following.text) == 1)
-        model = self._model() if period and is_open else None
-        return ends_by(model, period, not is_own, not is_own) if model and period else not is_own
+        is_open = is_open and (is_own or is_letter or token.text[0].isdigit())
+        period = period_after(text, token, following) if is_open else None
+        model = self._model() if period else None
+        return ends_by(model, period, is_own) if model and period else not is_own
 
     def falls(self, words: Sequence[str]) -> bool:
         """See `Language`: "Where is it?" falls as "Here it is." does, "Is it here?" rises.

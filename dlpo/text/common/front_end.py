@@ -110,12 +110,12 @@ class TextFrontEnd:
             InputError: the dictionary is wrong.
         """
         from dlpo.text.common.ssml.prosody import ProsodyLimits
-        from dlpo.text.common.ssml.reader import read_ssml
+        from dlpo.text.common.ssml.reader import SsmlReader
         from dlpo.text.common.ssml.script import spoken_script
 
         known = self.known_words(dictionary)
         warnings = TextWarnings()
-        script = read_ssml(
+        reader = SsmlReader(
             document,
             limits or ProsodyLimits(),
             options,
@@ -124,6 +124,7 @@ class TextFrontEnd:
             self.language_of,
             voice_of or _no_voice,
         )
+        script = reader.read()
         found = spoken_script(script, document, known, self._symbols)
         return self._processed(script.text, found, warnings, script.language)
 

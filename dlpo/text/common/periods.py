@@ -53,17 +53,16 @@ def period_after(text: str, token: Token, following: Token) -> Period | None:
     return Period(f"{key} .", [*before, key, _word(after)], len(before))
 
 
-def ends_by(model: Chooser, period: Period, usual: bool, known: bool) -> bool:
+def ends_by(model: Chooser, period: Period, is_own: bool) -> bool:
     """Whether a sentence ends at a period, by a model.
 
-    Args:
-        usual: what is so without evidence.
-        known: only of an abbreviation that the model has weights of its own for.
+    ``is_own``: it is surely an abbreviation's, whose sentence goes on without evidence. Otherwise
+    it ends, and only weights of this word's own count.
     """
-    end, none = Candidate(period.name, "" if known else KIND), Candidate("", "")
-    candidates = [end, none] if usual else [none, end]
+    end, none = Candidate(period.name, KIND if is_own else ""), Candidate("", "")
+    candidates = [none, end] if is_own else [end, none]
     choice = model.choose(candidates, period.words, period.place)
-    return usual if choice is None else usual != bool(choice.chosen)
+    return is_own == bool(choice and choice.chosen)
 
 
 def _word(written: str) -> str:

@@ -65,7 +65,7 @@ class Surroundings:
 
     def __init__(self, classes: Mapping[str, Sequence[str]], vectors: Vectors) -> None:
         self._classes = {word: name for name, words in classes.items() for word in words}
-        self._vectors = vectors
+        self.vectors = vectors
 
     def class_of(self, word: str) -> str:
         """The class of a small word, or the ending of another one behind a ``-``."""
@@ -100,11 +100,11 @@ class Surroundings:
         square = 0
         for at in range(max(0, index - REACH), min(len(words), index + REACH + 1)):
             word = words[at]
-            rank = self._vectors.rank(word)
+            rank = self.vectors.rank(word)
             if rank < 0 or at == index:
                 continue
             if at in (index - 1, index + 1):
-                vector = self._vectors.of(rank)
+                vector = self.vectors.of(rank)
                 name = f"{at - index:+} like {word}"
                 found.append(Meaning(name, int(at > index), vector, WHOLE))
             if self.class_of(word)[0] == _OPEN:
@@ -114,5 +114,5 @@ class Surroundings:
         length = isqrt(square * WHOLE * WHOLE) or 1
         for word, rank, rarity in around:
             weight = rarity * WHOLE * WHOLE // length
-            found.append(Meaning(f"near {word}", 2, self._vectors.of(rank), weight))
+            found.append(Meaning(f"near {word}", 2, self.vectors.of(rank), weight))
         return found

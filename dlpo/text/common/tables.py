@@ -7,13 +7,6 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-_LONGEST_ABBREVIATION = 8
-# Tables of how words sound, not of what stands for them.
-_OF_SOUNDS = frozenset(
-    ("pronunciations", "pronunciations_in_spain", "names", "accented", "accents", "heteronyms",
-     "interjections", "weak_forms", "word_classes", "word_parts", "ipa", "spelling",
-     "english_sounds", "letters", "between")
-)  # fmt: skip
 _LIST = re.compile(r"\{([A-Za-z][A-Za-z ]{1,40})\}")
 _HABIT = re.compile(r"\{([A-Z][A-Z_]+)\}")
 
@@ -78,12 +71,14 @@ class Tables:
         return {first: second.split() for first, second in self.column(name).items()}
 
     def abbreviations(self) -> frozenset[str]:
-        """Short first cells of tables of written forms, and parts of them, and "have forms"."""
+        """The words in the first column of each table whose head begins with "abbreviation", in
+        lower case, and "have forms"."""
         keys = (
-            key.lower()
-            for key, rows in self._rows_by_key.items()
-            if len(key) <= _LONGEST_ABBREVIATION
-            and not all(Path(place).stem in _OF_SOUNDS for place, _ in rows)
+            first.lower()
+            for file in self._folder.glob("*.tsv")
+            if file.read_text(encoding="utf-8").startswith("abbreviation\t")
+            for first, *_ in self.rows(file.stem)
+            if first[0] != "{"  # those of a kind
         )
         parts = (part for key in keys for part in re.findall(r"[^\W\d_]+", key))
         return frozenset(parts) | self.word_list("have forms")

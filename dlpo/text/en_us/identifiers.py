@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 
-from dlpo.text.common.forms import digits_in_groups
-from dlpo.text.en_us.numbers import (
-    code_words,
-    digit_words,
-)
+from dlpo.text.common.forms import digits_in_groups, with_pause
+from dlpo.text.en_us.numbers import code_words, digit_words
 
 _GROUP = re.compile(r"[A-Za-z]|\d+")
 _YEAR = re.compile(r"20[1-4]\d")  # in INV-2026-0042
 _FREE = re.compile(r"\+?1[ .-]\(?800\)?(.*)")
 _UNBROKEN = re.compile(r"(1?)[ -]?(\d{3})(\d{3})(\d{4})")
-_KEYS = {"*": "star", "#": "pound"}
 
 
 def grouped_code_words(written: str) -> list[str]:
@@ -26,8 +22,8 @@ def grouped_code_words(written: str) -> list[str]:
         elif _YEAR.fullmatch(group) and words and f"{group}-" in written:
             words += code_words(group)
         else:
-            *digits, last = digit_words(group)
-            words += [*digits, f"{last}," if len(group) > 2 else last]
+            digits = digit_words(group)
+            words += with_pause(digits) if len(group) > 2 else digits
     return [*words[:-1], words[-1].rstrip(",")]
 
 

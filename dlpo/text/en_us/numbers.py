@@ -16,7 +16,6 @@ _ORDINALS = {
     "nine": "ninth", "twelve": "twelfth",
 }  # fmt: skip
 _MAGNITUDES = {"k": "thousand", "m": "million", "mm": "million", "b": "billion", "t": "trillion"}
-# As Americans write it; 1.234.567 and 1.234,50 as most of Europe does; 1,50,000 as India does.
 UNITS = table("units")  # unit -> its name, singular and plural
 UNIT = any_key(UNITS.keys() - {"in"})
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import ClassVar
 
+from dlpo.text.common.forms import with_pause
 from dlpo.text.common.language import Token
 from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
 from dlpo.text.common.tables import any_key
@@ -31,11 +32,7 @@ _CODE = re.compile("|".join(_CURRENCY_SIGNS))
 _UNIT_NAME = any_key({name for names in table("units").values() for name in names})
 _NAMED_UNIT = re.compile(rf"(-?\d[\d,]{{0,20}}(?:\.\d{{1,20}})?)\s?((?i:{_UNIT_NAME}))")
 _SIGNS = {sign: said.split() for sign, (_, _, said) in table("signs").items()}
-
-
 _NUMBER = "a number, such as -1,234.5 or XIV"
-
-
 _DIRECTIONS = TABLES.column("compass")
 _COMPASS = re.compile(r"\b([NSEW])\.?(?= [A-Z])")
 _SHORT = re.compile(r"\b[A-Z][a-z]{1,4}\b(?!\.)")
@@ -96,8 +93,8 @@ class AmericanSayAs(SayAs):
         words: list[str] = []
         for part in _TELEPHONE_PART.findall(content):
             if part.isdigit():
-                *digits, last = digit_words(part)
-                words += [*digits, f"{last}," if digits else last]
+                digits = digit_words(part)
+                words += with_pause(digits) if len(digits) > 1 else digits
             elif part in _TELEPHONE_SIGNS:
                 words.append(_TELEPHONE_SIGNS[part])
             elif part[0] in "xX" or len(part) > 1:

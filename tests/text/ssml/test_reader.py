@@ -16,7 +16,7 @@ from dlpo.text.common.ssml.reader import (
     MAX_DEPTH,
     MAX_ELEMENTS,
     MAX_PAUSES_S,
-    read_ssml,
+    SsmlReader,
 )  # fmt: skip
 from dlpo.text.common.ssml.script import Script
 from dlpo.text.common.warnings import TextWarnings
@@ -40,7 +40,7 @@ PARTS = (
 
 def read(document: str) -> Script:
     front_end = FRONT_END
-    return read_ssml(
+    return SsmlReader(
         document,
         ProsodyLimits(),
         ReadingOptions(strict_ssml=True),
@@ -48,7 +48,7 @@ def read(document: str) -> Script:
         front_end.language,
         front_end.language_of,
         str.lower,
-    )
+    ).read()
 
 
 def refused(document: str) -> str:

@@ -49,33 +49,6 @@ _IGNORED = {
 }
 
 
-def read_ssml(
-    document: str,
-    limits: ProsodyLimits,
-    options: ReadingOptions,
-    warnings: TextWarnings,
-    language: Language,
-    language_of: Callable[[str], Language],
-    voice_of: Callable[[str], str],
-) -> Script:
-    """Read a document from ``<speak>`` to ``</speak>``; time is linear in its length.
-
-    Args:
-        document: any text.
-        limits: how far its prosody may go.
-        options: how emoji are read, and whether what can't be done is an error.
-        warnings: gets what is not spoken.
-        language: that of the document where it names none.
-        language_of: opens a language by its code, or raises InputError.
-        voice_of: what the voice of a name is called here, "" if it is that of the request; or
-            raises InputError.
-
-    Raises:
-        SsmlError: it is malformed, too large, or asks for what can't be done.
-    """
-    return _Reader(document, limits, options, warnings, language, language_of, voice_of).read()
-
-
 class _Element(NamedTuple):
     """An open element."""
 
@@ -91,7 +64,9 @@ class _Element(NamedTuple):
     """That of the text inside it."""
 
 
-class _Reader:
+class SsmlReader:
+    """Reads a document from ``<speak>`` to ``</speak>``, once."""
+
     def __init__(
         self,
         document: str,
@@ -102,6 +77,17 @@ class _Reader:
         language_of: Callable[[str], Language],
         voice_of: Callable[[str], str],
     ) -> None:
+        """
+        Args:
+            document: any text.
+            limits: how far its prosody may go.
+            options: how emoji are read, and whether what can't be done is an error.
+            warnings: gets what is not spoken.
+            language: that of the document where it names none.
+            language_of: opens a language by its code, or raises InputError.
+            voice_of: what the voice of a name is called here, "" if it is that of the request; or
+                raises InputError.
+        """
         self._voice_of = voice_of
         self._strict = options.strict_ssml
         self._notes = warnings.notes
@@ -127,6 +113,10 @@ class _Reader:
         self._parser.EntityDeclHandler = self._refuse_doctype
 
     def read(self) -> Script:
+        """The document; time is linear in its length.
+
+        Raises SsmlError if it is malformed, too large, or asks for what can't be done.
+        """
         if len(self._document) > MAX_CHARACTERS:
             raise SsmlError(
                 f"the document has {len(self._document)} characters;"
