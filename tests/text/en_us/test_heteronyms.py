@@ -94,7 +94,7 @@ def test_held_out_sentences_are_read_right() -> None:
         said = [one for part in FRONT_END.process(sentence).sentences for one in part.words]
         found = next((one.phonemes for one in said if one.word == word), ())
         right += found == tuple(phonemes.split())
-    assert right >= 595, f"{right} of {len(rows)}"
+    assert right >= 598, f"{right} of {len(rows)}"
 
 
 def test_reasons_sum_to_the_score() -> None:
