@@ -43,7 +43,7 @@ MAX_VOICE_NAME = 500  # characters; a mix of voices is a name too
 _WEIGHT = r"[0-9]{1,20}(?:\.[0-9]{1,20})?|\.[0-9]{1,20}"
 _SHARE = re.compile(rf"({PLAIN_NAME})(?:\*({_WEIGHT}))?")  # of one voice in a mix
 
-Precision = Literal["fp32", "fp16", "int8", "int8_symmetric"]
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int8_symmetric"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class GraphInfo:
     """One graph of the bundle, in one or more precisions; inputs and outputs are float32 in all."""
 
     files: dict[Precision, str]
-    """Precision -> ONNX file; fp32 is always there. fp16 and int8_symmetric are for GPUs, int8
+    """Precision -> ONNX file; fp32 is always there. fp16, bf16 and int8_symmetric are for GPUs, int8
     (activations of 8 bits without a sign) for CPUs."""
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]

@@ -1,10 +1,11 @@
-"""A graph in float16: the network in half precision, the chain around it in float32.
+"""A graph in 16 bits: the network in half precision, the chain around it in float32.
 
-Convolutions take most of the time and lose nothing audible in float16. Kept in float32, with Casts
-in between: inputs and outputs, the arithmetic of the reverse steps and the de-emphasis (where
-errors accumulate from step to step), normalizations, attention, LSTMs, and every layer whose values
-come near the limit of float16's range. No operator mixes the two types, as TensorRT's strong typing
-requires.
+Convolutions and products by weights take most of the time and lose nothing audible in float16 or
+bfloat16. Kept in float32, with Casts in between: inputs and outputs, the arithmetic of the reverse
+steps and the de-emphasis (where errors accumulate from step to step), the transforms to spectra and
+back (which carry the waveform itself), normalizations, attention's products of two activations,
+LSTMs, and in float16 every layer whose values come near the limit of its range. No operator mixes
+two types, as TensorRT's strong typing requires.
 
 onnxruntime's converter can't tell the arithmetic of a reverse step from that of a FiLM layer; here
 they are distinguished by rank: a waveform has no channel axis.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -26,8 +27,13 @@ from dlpo_export.to_onnx import drop_unused
 if TYPE_CHECKING:
     import onnx
 
+HalfPrecision = Literal["fp16", "bf16"]
 LARGEST = 65504 / 8  # of any value in float16; leaves headroom for a louder voice
 CONVOLUTIONS = ("Conv", "ConvTranspose")
+PRODUCTS = ("Gemm", "MatMul")
+TRANSFORMS = ".dft."  # in the names of the constants of `dlpo.model.real_dft`
+BFLOAT16_OPSET = 22  # the first whose convolutions take it
+FEWEST_WEIGHTS = 1024  # of a product; the chain's own constants are smaller
 ARITHMETIC = ("Add", "Div", "Gelu", "LeakyRelu", "Mul", "Sub")  # on (B, C, L)
 MOVES = (
     "AveragePool",
@@ -47,8 +53,12 @@ CHANNELS = 3  # minimum number of axes of a tensor with channels
 logger = logging.getLogger(__name__)
 
 
-def to_fp16(model: onnx.ModelProto, samples: Sequence[Tensors] = ()) -> onnx.ModelProto:
-    """The same graph with its convolutions, and the layers that follow them, in float16.
+def to_half(
+    model: onnx.ModelProto,
+    samples: Sequence[Tensors] = (),
+    precision: HalfPrecision = "fp16",
+) -> onnx.ModelProto:
+    """The same graph with its layers of weights, and what follows them, in 16 bits.
 
     Weights that float16 holds exactly keep their bytes, so both graphs can use one file of halved
     weights.
@@ -56,12 +66,18 @@ def to_fp16(model: onnx.ModelProto, samples: Sequence[Tensors] = ()) -> onnx.Mod
     Args:
         model: float32, with its weights loaded and its shapes inferred.
         samples: inputs by name on which value ranges are measured; a layer that makes or reads
-            values above `LARGEST` stays in float32.
+            values above `LARGEST` stays in float32. bfloat16 has float32's range and needs none.
+        precision: bf16 keeps 8 bits of a value where fp16 keeps 11.
 
     Raises:
         BundleError: onnxruntime can't run `model`.
         MissingExtraError: onnx or onnxruntime is not installed.
     """
+    from onnx import TensorProto, version_converter
+
+    if precision == "bf16":
+        newer = version_converter.convert_version(model, max(BFLOAT16_OPSET, _opset(model)))
+        return _convert(newer, _half_layers(newer, set(), np.inf), TensorProto.BFLOAT16)
     half = _half_layers(model, set())
     computed = {tensor.name for tensor in model.graph.input} | set(varying_tensors(model))
     crossing = {name for node in half for name in (*node.input, *node.output)} & computed
@@ -69,7 +85,8 @@ def to_fp16(model: onnx.ModelProto, samples: Sequence[Tensors] = ()) -> onnx.Mod
     large = {name for name, value in largest.items() if value > LARGEST}
     for name in sorted(large):
         logger.warning("%s: values above %.0f, stays in float32", name, LARGEST)
-    return _convert(model, _half_layers(model, large) if large else half)
+    chosen = _half_layers(model, large) if large else half
+    return _convert(model, chosen, TensorProto.FLOAT16)
 
 
 def largest_values(
@@ -88,16 +105,27 @@ def largest_values(
     return found
 
 
-def _half_layers(model: onnx.ModelProto, large: set[str]) -> list[onnx.NodeProto]:
-    """Convolutions, and the layers after them that read only float16.
+def _half_layers(
+    model: onnx.ModelProto, large: set[str], largest: float = LARGEST
+) -> list[onnx.NodeProto]:
+    """Layers of weights, and the layers after them that read only 16 bits.
 
     Args:
         large: tensors too large for float16; layers that make or read them are excluded.
+        largest: of a weight.
     """
+    from onnx import TensorProto
+
     ranks = _ranks(model)
     varying = {tensor.name for tensor in model.graph.input} | set(varying_tensors(model))
-    unfit = {tensor.name for tensor in model.graph.initializer if _largest_weight(tensor) > LARGEST}
+    unfit = {tensor.name for tensor in model.graph.initializer if _largest_weight(tensor) > largest}
     unfit |= large
+    factors = {
+        name
+        for name, tensor in _Weights(model, TensorProto.FLOAT16).weights.items()
+        if len(tensor.dims) == 2 and np.prod(tensor.dims) >= FEWEST_WEIGHTS
+        if TRANSFORMS not in name
+    }
     half: set[str] = set()
     chosen = []
     for node in model.graph.node:
@@ -106,23 +134,30 @@ def _half_layers(model: onnx.ModelProto, large: set[str]) -> list[onnx.NodeProto
         reads = [name for name in node.input if name in varying and name in ranks]
         follows = bool(reads) and half.issuperset(reads)
         has_channels = all(ranks.get(name, 0) >= CHANNELS for name in (*reads, *node.output))
-        if node.op_type in CONVOLUTIONS or (
-            follows and (node.op_type in MOVES or (node.op_type in ARITHMETIC and has_channels))
+        multiplies = node.op_type in PRODUCTS and node.input[1] in factors
+        if (
+            node.op_type in CONVOLUTIONS
+            or multiplies
+            or (
+                follows and (node.op_type in MOVES or (node.op_type in ARITHMETIC and has_channels))
+            )
         ):
             half.update(node.output)
             chosen.append(node)
     return chosen
 
 
-def _convert(model: onnx.ModelProto, half: Sequence[onnx.NodeProto]) -> onnx.ModelProto:
-    """Switch these layers to float16, with a Cast wherever a value crosses between types."""
+def _convert(
+    model: onnx.ModelProto, half: Sequence[onnx.NodeProto], narrow_type: int
+) -> onnx.ModelProto:
+    """Switch these layers to 16 bits, with a Cast wherever a value crosses between types."""
     from onnx import TensorProto, helper
 
     floats = set(_ranks(model))
     chosen = {node.output[0] for node in half}
     is_half = {name for node in half for name in node.output}
     outputs = {value.name for value in model.graph.output}
-    narrow = _Weights(model)
+    narrow = _Weights(model, narrow_type)
     converted = copy.deepcopy(model)
     graph = converted.graph
     nodes: list[onnx.NodeProto] = []
@@ -141,13 +176,13 @@ def _convert(model: onnx.ModelProto, half: Sequence[onnx.NodeProto]) -> onnx.Mod
             if in_half and name in narrow.weights and _takes_half(node, place):
                 node.input[place] = narrow.half(name)
             elif in_half and name in floats and name not in is_half and _takes_half(node, place):
-                node.input[place] = cross(name, TensorProto.FLOAT16, ".fp16")
+                node.input[place] = cross(name, narrow_type, narrow.suffix)
             elif not in_half and name in is_half:
                 node.input[place] = cross(name, TensorProto.FLOAT, ".fp32")
         nodes.append(node)
         for place, name in enumerate(node.output):
             if in_half and name in outputs:  # its readers, if any, come later
-                raise_to = node.output[place] = f"{name}.fp16"
+                raise_to = node.output[place] = f"{name}{narrow.suffix}"
                 nodes.append(helper.make_node("Cast", [raise_to], [name], to=TensorProto.FLOAT))
                 nodes[-1].name = f"cast_{name}"
                 is_half.discard(name)
@@ -157,17 +192,19 @@ def _convert(model: onnx.ModelProto, half: Sequence[onnx.NodeProto]) -> onnx.Mod
     graph.initializer.extend(narrow.made.values())
     for value in graph.value_info:
         if value.name in is_half:
-            value.type.tensor_type.elem_type = TensorProto.FLOAT16
+            value.type.tensor_type.elem_type = narrow_type
     drop_unused(graph)
     return converted
 
 
 class _Weights:
-    """The weights and constants of a graph, and their float16 copies where requested."""
+    """The weights and constants of a graph, and their copies in 16 bits where requested."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        from onnx import TensorProto
+    def __init__(self, model: onnx.ModelProto, narrow_type: int) -> None:
+        from onnx import TensorProto, helper
 
+        self._type = helper.tensor_dtype_to_np_dtype(narrow_type)
+        self.suffix = ".fp16" if narrow_type == TensorProto.FLOAT16 else ".bf16"
         tensors = {tensor.name: tensor for tensor in model.graph.initializer}
         self.weights = {
             name: tensor
@@ -181,7 +218,8 @@ class _Weights:
                 source = tensors[node.input[0]]
                 if source.data_type == TensorProto.FLOAT16:
                     self.weights[node.output[0]] = source
-                    self._stored[node.output[0]] = source.name
+                    if narrow_type == TensorProto.FLOAT16:
+                        self._stored[node.output[0]] = source.name
 
     def half(self, name: str) -> str:
         from onnx import numpy_helper
@@ -189,9 +227,13 @@ class _Weights:
         if name in self._stored:
             return self._stored[name]
         if name not in self.made:
-            values = numpy_helper.to_array(self.weights[name]).astype(np.float16)
-            self.made[name] = numpy_helper.from_array(values, f"{name}.fp16")
-        return f"{name}.fp16"
+            values = numpy_helper.to_array(self.weights[name]).astype(self._type)
+            self.made[name] = numpy_helper.from_array(values, f"{name}{self.suffix}")
+        return f"{name}{self.suffix}"
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next(one.version for one in model.opset_import if not one.domain)
 
 
 def _takes_half(node: onnx.NodeProto, place: int) -> bool:

@@ -57,9 +57,9 @@ class ExportOptions:
     eta: Annotated[Share, OfCheckpoint] = 0.0
     """0 = DDIM, 1 = ancestral; by default, its own."""
     precisions: Annotated[tuple[Precision, ...], Flag("--precision"), OfBoth] = ("fp32", "int8")
-    """Denoiser precision; repeatable. fp32 is always included; fp16 and int8_symmetric are for
-    GPUs, int8 for CPUs. Default for checkpoints: fp32 and int8, or fp32 alone for mini, base and
-    large. For bundles: the precisions to build plans for."""
+    """Denoiser precision; repeatable. fp32 is always included; fp16, bf16 and int8_symmetric are
+    for GPUs, int8 for CPUs. Default for checkpoints: fp32 and int8, or fp32 alone for mini, base
+    and large. For bundles: the precisions to build plans for."""
     weight_bits: Annotated[int, After("8, 16 or 32", WEIGHT_BITS.__contains__), OfCheckpoint] = 16
     """Bits per stored weight: 8, 16 or 32; 16 by default."""
     opset: Annotated[int, Range(ge=18, le=21), OfCheckpoint] = OPSET

@@ -41,7 +41,7 @@ from dlpo_export.graphs import (
     FramesGraph,
     frames_context,
 )
-from dlpo_export.half_precision import to_fp16
+from dlpo_export.half_precision import to_half
 from dlpo_export.needed_context import needed_contexts, needed_frames_context
 from dlpo_export.options import ExportOptions
 from dlpo_export.parity.cases import CALIBRATION, as_numpy, denoiser_inputs, until_frames
@@ -246,8 +246,8 @@ def _rounded(
     denoiser: onnx.ModelProto, precision: Precision, rollouts: list[Tensors], spectral: bool
 ) -> onnx.ModelProto:
     """A denoiser in a precision other than fp32."""
-    if precision == "fp16":
-        return to_fp16(denoiser, rollouts)
+    if precision in ("fp16", "bf16"):
+        return to_half(denoiser, rollouts, precision)
     if precision == "int8" and spectral:
         return to_integers(denoiser, rollouts) or copy.deepcopy(denoiser)
     to_8_bits = to_int8 if spectral else chain_to_int8

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -73,12 +74,35 @@ def write_graphs(models: Mapping[str, onnx.ModelProto], folder: Path) -> None:
     offsets: dict[str, int] = {}
     with (folder / WEIGHTS_FILE).open("wb") as weights:
         for name, model in models.items():
+            kinds = weights_by_type(model)
             for tensor in list(model.graph.initializer):
                 _store_small(model, tensor)
             for tensor in model.graph.initializer:
                 _share(tensor, weights, offsets)
             (folder / name).write_bytes(model.SerializeToString(deterministic=True))
-            logger.info("%s: %d nodes", name, len(model.graph.node))
+            shares = ", ".join(
+                f"{size / sum(kinds.values()):.1%} {kind}" for kind, size in kinds.items()
+            )
+            logger.info("%s: %d nodes; of its weights %s", name, len(model.graph.node), shares)
+
+
+def weights_by_type(model: onnx.ModelProto) -> dict[str, int]:
+    """How many weights (of matrices and kernels) a graph has, by the type it computes with.
+
+    Args:
+        model: with its weights inside, before `write_graphs` stores them in fewer bytes.
+
+    Returns:
+        Such as `{"float32": 121028, "float16": 1831680}`.
+    """
+    from onnx import helper
+
+    found: Counter[str] = Counter()
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) > 1:
+            kind = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+            found[str(kind)] += int(np.prod(tensor.dims))
+    return dict(found)
 
 
 def _scale(largest: Tensor) -> Tensor:

@@ -207,7 +207,7 @@ def test_options_that_cannot_be_made_are_refused(wrong: dict[str, Any], message:
         ExportOptions(**wrong)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8_symmetric"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8_symmetric"])
 def test_graphs_for_gpus_follow_the_rules_of_tensorrt(
     already_traced: None, tiny_checkpoint: Path, tmp_path: Path, precision: Precision
 ) -> None:
@@ -232,7 +232,7 @@ def test_graphs_for_gpus_follow_the_rules_of_tensorrt(
             assert node.op_type[0] == "Q" or kinds.get(data, TensorProto.INT8) == TensorProto.INT8
             weights |= set(node.output) if data in weights else set()
         elif node.op_type not in ("Cast", "Resize"):  # a Resize's scales are float32 always
-            floats = {TensorProto.FLOAT, TensorProto.FLOAT16}
+            floats = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16}
             assert len({kinds[name] for name in node.input if name} & floats) <= 1, node.name
 
 

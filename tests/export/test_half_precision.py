@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from dlpo.bundle import Bundle
-from dlpo_export.half_precision import LARGEST, largest_values, to_fp16
+from dlpo_export.half_precision import LARGEST, HalfPrecision, largest_values, to_half
 from dlpo_export.parity.divergence import sqnr_db, varying_tensors
 from dlpo_export.parity.open_graph import OpenGraph
+from dlpo_export.parity.rounding import rounded_in_float32
+from dlpo_export.tensorrt.graph import load_for_tensorrt
+from dlpo_export.weights import weights_by_type
 
 FLOAT = TensorProto.FLOAT
 FLOAT16 = TensorProto.FLOAT16
@@ -27,7 +30,7 @@ def full(tiny_bundle: Path) -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def half(full: onnx.ModelProto) -> onnx.ModelProto:
-    return to_fp16(full)
+    return to_half(full)
 
 
 def types(model: onnx.ModelProto) -> dict[str, int]:
@@ -99,7 +102,7 @@ def test_layers_with_large_values_stay_in_full_precision() -> None:
     model = small_graph(2 * LARGEST / 5)
     sample = {"x": 8 * x}
     assert largest_values(model, ["b"], [sample])["b"] > LARGEST
-    careless, careful = to_fp16(model), to_fp16(model, [sample])
+    careless, careful = to_half(model), to_half(model, [sample])
     assert types(careless)["b"] == FLOAT16
     kinds = types(careful)
     assert (kinds["a"], kinds["b"], kinds["c"]) == (FLOAT16, FLOAT, FLOAT)
@@ -108,16 +111,58 @@ def test_layers_with_large_values_stay_in_full_precision() -> None:
 
 
 def test_layer_with_a_weight_beyond_fp16_stays_fp32() -> None:
-    kinds = types(to_fp16(small_graph(1e5)))
+    kinds = types(to_half(small_graph(1e5)))
     assert (kinds["a"], kinds["b"]) == (FLOAT16, FLOAT)
 
 
-def test_normalisation_and_softmax_stay_in_full_precision(tiny_bundle: Path) -> None:
+def test_normalisation_and_attention_stay_in_full_precision(tiny_bundle: Path) -> None:
     bundle = Bundle.load(tiny_bundle)
     for name in ("encoder", "frames"):
-        half = to_fp16(onnx.load(bundle.graph_path(name)))
+        full = onnx.shape_inference.infer_shapes(load_for_tensorrt(bundle.graph_path(name)))
+        weights = {tensor.name for tensor in full.graph.initializer}
+        kept = ("LayerNormalization", "Softmax", "Exp", "CumSum")
+        wide = {  # also what multiplies two activations
+            node.output[0]
+            for node in full.graph.node
+            if node.op_type in kept
+            or (node.op_type == "MatMul" and not weights.intersection(node.input))
+        }
+        half = to_half(full)
         kinds = types(half)
-        for node in half.graph.node:
-            if node.op_type in ("LayerNormalization", "Softmax", "MatMul", "Exp", "CumSum"):
-                assert kinds[node.output[0]] == FLOAT, node.name
+        assert {kinds[tensor] for tensor in wide} == {FLOAT}
         assert {kinds[value.name] for value in half.graph.output} == {FLOAT}
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+@pytest.mark.parametrize("name", ["tiny_bundle", "voices_bundle"])
+def test_nine_of_ten_weights_are_halved(
+    name: str, precision: HalfPrecision, request: pytest.FixtureRequest
+) -> None:
+    path = Bundle.load(request.getfixturevalue(name)).graph_path("denoiser_1")
+    full = onnx.shape_inference.infer_shapes(load_for_tensorrt(path))
+    sizes = weights_by_type(to_half(full, precision=precision))
+    dft = sum(np.prod(t.dims) for t in full.graph.initializer if ".dft." in t.name)
+    assert sizes.pop("float32") - dft <= 0.1 * sum(sizes.values())
+
+
+def test_bfloat16_loses_what_eight_bits_lose(
+    full: onnx.ModelProto, inputs: dict[str, NDArray[np.float32]]
+) -> None:
+    expected = OpenGraph(full).run(inputs)["waveform"]
+    narrow = to_half(full, precision="bf16")
+    onnx.checker.check_model(narrow, full_check=True)
+    made = OpenGraph(rounded_in_float32(narrow)).run(inputs)["waveform"]
+    assert 25 < sqnr_db(made, expected) < 60
+
+
+def test_rounding_is_that_of_the_type() -> None:
+    """Each layer reads, computes with and returns float16; sums are exact."""
+    x = np.random.default_rng(0).standard_normal((1, 2, 50)).astype(np.float32)
+    half = to_half(small_graph(0.3))
+    made = OpenGraph(rounded_in_float32(half)).run({"x": x})["y"]
+
+    def short(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return values.astype(np.float16).astype(np.float32)
+
+    down, up = (np.float32(np.float16(weight)) for weight in (1 / 0.3, 0.3))
+    np.testing.assert_array_equal(made, short(down * short(up * short(x))))

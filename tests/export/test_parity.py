@@ -18,7 +18,7 @@ from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import BundleError
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
-from dlpo_export.half_precision import to_fp16
+from dlpo_export.half_precision import to_half
 from dlpo_export.parity.check import check_parity, difference, magnification
 from dlpo_export.parity.metrics import f0_error_cents, log_spectral_distance, wrong_voicing
 from dlpo_export.pipeline import graph_sources
@@ -58,7 +58,7 @@ def damage(path: Path, weight: str, factor: float) -> None:
 
 def in_fp16(folder: Path) -> dict[str, dict[Precision, str]]:
     """Add a float16 denoiser to the files."""
-    onnx.save(to_fp16(onnx.load(folder / "denoiser_1.onnx")), folder / "half.onnx")
+    onnx.save(to_half(onnx.load(folder / "denoiser_1.onnx")), folder / "half.onnx")
     return {**FILES, "denoiser_1": {"fp32": "denoiser_1.onnx", "fp16": "half.onnx"}}
 
 

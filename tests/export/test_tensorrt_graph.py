@@ -10,14 +10,24 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from dlpo.bundle import DEFAULT_VOICE, Bundle
+from dlpo.bundle import DEFAULT_VOICE, Bundle, Precision
 from dlpo.errors import BundleError
+from dlpo_export.half_precision import to_half
 from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_serving.voices import find_voice
 
 EMBEDDED = find_voice(DEFAULT_VOICE)
 
 F32 = TensorProto.FLOAT
+TYPES = {"FP32": F32, "FP16": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16}
+OPERATORS = {
+    name: {TYPES.get(kind) or TensorProto.DataType.Value(kind) for kind in kinds.split()}
+    for name, kinds in (
+        line.split("\t")
+        for line in Path(__file__).with_name("tensorrt_operators.tsv").read_text().splitlines()
+        if not line.startswith("#")
+    )
+}
 
 
 def test_folded_graph_needs_no_weight_casts() -> None:
@@ -60,3 +70,40 @@ def test_a_graph_that_cant_be_read_is_a_bundle_error(tmp_path: Path, content: by
 
     with pytest.raises(BundleError, match=r"g\.onnx can't be read .* export again"):
         load_for_tensorrt(tmp_path / "g.onnx")
+
+
+def refused(model: onnx.ModelProto) -> list[str]:
+    """The nodes whose operator or type isn't on TensorRT's published list."""
+    graph = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    kinds = {
+        value.name: value.type.tensor_type.elem_type
+        for value in (*graph.input, *graph.value_info, *graph.output)
+    }
+    kinds |= {tensor.name: tensor.data_type for tensor in graph.initializer}
+    found = []
+    for node in graph.node:
+        data = [node.input[node.op_type == "Where"]]  # the type that the list is about
+        if node.op_type == "Cast":
+            data.append(node.output[0])
+        if not {kinds[name] for name in data} <= OPERATORS.get(node.op_type, set()):
+            found.append(f"{node.op_type} of {[kinds[name] for name in data]}: {node.name}")
+    return found
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+@pytest.mark.parametrize("bundle", ["tiny_bundle", "voices_bundle"])
+def test_tensorrt_lists_every_operator_of_a_denoiser(
+    bundle: str, precision: Precision, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue(bundle)
+    model = load_for_tensorrt(Bundle.load(folder).graph_path("denoiser_1"))
+    if precision != "fp32":
+        model = to_half(onnx.shape_inference.infer_shapes(model), precision=precision)
+    assert not refused(model)
+
+
+def test_the_embedded_denoisers_in_float32_are_listed() -> None:
+    bundle = Bundle.load(EMBEDDED)
+    for name in ("denoiser_1", "denoiser_2", "denoiser_3"):
+        wrong = refused(load_for_tensorrt(bundle.graph_path(name)))
+        assert not wrong, wrong

@@ -93,6 +93,16 @@ TOLERANCES: Mapping[Precision, Tolerance] = {
         moved_frames=0,
         layer_sqnr_db=60.0,
     ),
+    # 8 bits per value: 48 dB per layer.
+    "bf16": Tolerance(
+        largest=math.inf,
+        sqnr_db=30.0,
+        log_spectral_db=1.0,
+        f0_cents=5.0,
+        wrong_voicing=0.005,
+        moved_frames=0,
+        layer_sqnr_db=40.0,
+    ),
     "int8": _INT8,
     "int8_symmetric": _INT8,
 }

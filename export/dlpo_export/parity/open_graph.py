@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from dlpo.errors import BundleError, needs
+from dlpo_export.parity.rounding import rounded_in_float32
 
 if TYPE_CHECKING:
     import onnx
 
+HALVES = (".fp16.onnx", ".bf16.onnx")  # files of graphs that the CPU would run without rounding
 NOT_WANTED = ("QDQPropagationTransformer", "EnsureUniqueDQForNodeUnit")  # slow a saved graph
 
 
@@ -42,6 +44,7 @@ class OpenGraph:
             MissingExtraError: onnx or onnxruntime is not installed.
         """
         with needs("export"):
+            import onnx
             import onnxruntime
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -56,6 +59,8 @@ class OpenGraph:
             self._name = graph.name
             self._consequence = "; no bundle is written"
             loaded = graph
+            if graph.name.endswith(HALVES):
+                loaded = rounded_in_float32(onnx.load(graph)).SerializeToString()
         else:
             self._name = graph.graph.name
             self._consequence = ""

@@ -30,8 +30,13 @@ from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans
 
-TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 3e-2, "int8_symmetric": 1e-1}
-"""Largest error against onnxruntime, as a share of the loudest sample. In fp16 and int8 the GPU
+TOLERANCE: dict[Precision, float] = {
+    "fp32": 1e-3,
+    "fp16": 3e-2,
+    "bf16": 1e-1,
+    "int8_symmetric": 1e-1,
+}
+"""Largest error against onnxruntime, as a share of the loudest sample. In all others the GPU
 rounds in other places than the CPU, but a faulty graph or buffer is far above this."""
 TIMED_RUNS = 20
 

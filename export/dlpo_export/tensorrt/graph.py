@@ -36,6 +36,7 @@ def load_for_tensorrt(path: Path) -> onnx.ModelProto:
             f'{path} can\'t be read ({error}); export again with "dlpo export"'
         ) from (error)
     fold_weights(model)
+    _clip_integers_by_min_and_max(model)
     return model
 
 
@@ -72,3 +73,18 @@ def fold_weights(model: onnx.ModelProto) -> None:
     del graph.node[:]
     graph.node.extend(kept)
     drop_unused(graph)
+
+
+def _clip_integers_by_min_and_max(model: onnx.ModelProto) -> None:
+    """Replace, in place, Clips of integers with one bound; TensorRT lists floats alone for Clip."""
+    import onnx
+
+    integers = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
+    values = onnx.shape_inference.infer_shapes(model).graph.value_info
+    whole = {one.name for one in values if one.type.tensor_type.elem_type in integers}
+    for node in model.graph.node:
+        if node.op_type == "Clip" and node.output[0] in whole:
+            value, low, *high = node.input
+            if not (low and high):
+                node.op_type = "Max" if low else "Min"
+                node.input[:] = [value, *([low] if low else high)]

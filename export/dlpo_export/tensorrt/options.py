@@ -12,7 +12,7 @@ from dlpo.errors import InputError
 from dlpo.nvidia import BUCKET_BATCH, BUCKET_FRAMES
 from dlpo_export.options import OfBoth
 
-GPU_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8_symmetric")
+GPU_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "int8_symmetric")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class TensorrtOptions:
     steps: Annotated[tuple[int, ...] | None, OfBoth] = None
     """N of the denoisers to build; None: all that the bundle has."""
     precisions: Annotated[tuple[Precision, ...] | None, OfBoth] = None
-    """None: all of the bundle's GPU precisions: fp32, fp16, int8_symmetric."""
+    """None: all of the bundle's GPU precisions: fp32, fp16, bf16, int8_symmetric."""
     frames: Annotated[tuple[int, ...], OfBoth] = BUCKET_FRAMES
     """Longest windows of the plans, in frames including context; ascending, repeatable. Each gets a
     profile with each batch."""

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from dlpo_serving.engine import Engine
 
 EngineName = Literal["cpu", "cuda", "tensorrt"]
-EnginePrecision = Literal["fp32", "fp16", "int8", "int8_symmetric"]
+EnginePrecision = Literal["fp32", "fp16", "bf16", "int8", "int8_symmetric"]
 
 PRECISIONS: Mapping[EngineName, tuple[EnginePrecision, ...]] = MappingProxyType(
     {
         "cpu": ("fp32", "fp16", "int8", "int8_symmetric"),
         "cuda": ("fp32", "fp16"),
-        "tensorrt": ("fp32", "fp16", "int8_symmetric"),
+        "tensorrt": ("fp32", "fp16", "bf16", "int8_symmetric"),
     }
 )
 """The precisions that each engine supports."""

@@ -18,7 +18,7 @@ from dlpo_serving.engines.onnx_engine import OnnxSentenceGraphs, failed_run
 from dlpo_serving.engines.tensorrt_runner import REBUILD, PlanRunner
 
 _log = logging.getLogger(__name__)
-PREFERENCE: tuple[Precision, ...] = ("fp16", "fp32", "int8_symmetric")  # int8 last: opt-in
+PREFERENCE: tuple[Precision, ...] = ("fp16", "bf16", "fp32", "int8_symmetric")  # int8 last: opt-in
 
 
 class TensorrtEngine(OnnxSentenceGraphs):
@@ -39,7 +39,7 @@ class TensorrtEngine(OnnxSentenceGraphs):
 
         Args:
             bundle: with plans, as `dlpo export --tensorrt` writes it.
-            precision: of the plan; None means the first available of fp16, fp32, int8_symmetric.
+            precision: of the plan; None means the first available of fp16, bf16, fp32, int8_symmetric.
             cuda_graphs: False launches kernel by kernel, for debugging.
 
         Raises:
@@ -129,7 +129,7 @@ def choose_plan(
 
     Args:
         graph: such as `denoiser_3`.
-        precision: None means the first available of fp16, fp32, int8_symmetric.
+        precision: None means the first available of fp16, bf16, fp32, int8_symmetric.
         tensorrt: the installed version, such as `11.4.0.106`.
 
     Raises:
