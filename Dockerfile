@@ -40,8 +40,10 @@ RUN /opt/tools/bin/finish
 
 FROM tools AS gpu-environment
 ARG PIP_INDEX_URL
-COPY deploy/locks/gpu.txt /src/locks/
-RUN --mount=type=cache,target=/root/.cache/pip /opt/tools/bin/install-locked /src/locks/gpu.txt
+# gpu is for CUDA 13 (driver 580), gpu-cuda12 for older drivers.
+ARG GPU_LOCK=gpu
+COPY deploy/locks/gpu.txt deploy/locks/gpu-cuda12.txt /src/locks/
+RUN --mount=type=cache,target=/root/.cache/pip /opt/tools/bin/install-locked "/src/locks/${GPU_LOCK}.txt"
 # TensorRT's libraries are only on NVIDIA's index: both arguments together install them (docs/gpu.md#tensorrt).
 ARG TENSORRT_INDEX=
 ARG TENSORRT_SHA256=

@@ -10,7 +10,8 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
+from importlib import metadata
+from types import MappingProxyType, ModuleType
 from typing import Any, Literal
 
 from dlpo.errors import EngineError, needs
@@ -19,8 +20,10 @@ TENSORRT = "11.4.0.106"  # the newest version our API use was checked against
 OLDEST_TENSORRT = (10, 9)  # checked too
 INSTALL_TENSORRT = (
     f"pip install tensorrt-cu13=={TENSORRT} tensorrt-cu13-bindings=={TENSORRT} 'cuda-bindings>=13'"
-    " --extra-index-url https://pypi.nvidia.com"
+    " --extra-index-url https://pypi.nvidia.com (on CUDA 12 tensorrt-cu12==10.9.0.34"
+    " tensorrt-cu12-bindings==10.9.0.34 'cuda-bindings>=12.8,<13')"
 )
+DRIVERS = MappingProxyType({13: 580, 12: 525})  # CUDA -> the oldest driver that runs it, on Linux
 # Windows that plans are built for, by builder and engine alike: 0.4 to 6.4 s including the margin;
 # a streamed chunk fits the first.
 BUCKET_FRAMES = (32, 64, 128, 256, 512)
@@ -113,6 +116,14 @@ def load_cuda() -> ModuleType:
         return importlib.import_module("cuda.bindings.runtime")
 
 
+def cuda_version() -> int:
+    """The CUDA that this environment's packages are for, 12 or 13; without any, 13."""
+    try:
+        return int(metadata.version("cuda-bindings").partition(".")[0])
+    except metadata.PackageNotFoundError:
+        return 13
+
+
 def call(cuda: ModuleType, function: Callable[..., tuple[Any, ...]], *arguments: object) -> Any:
     """Call a CUDA runtime function and return its results without the status.
 
@@ -142,7 +153,7 @@ def find_gpu() -> Gpu:
         _, text = cuda.cudaGetErrorString(status)
         raise EngineError(
             f"no NVIDIA GPU can be used here ({text.decode()}); run this on a machine with a GPU"
-            " and a driver for CUDA 13, or leave the GPU option out"
+            f" and a driver of {DRIVERS[cuda_version()]} or newer, or leave the GPU option out"
         )
     version = call(cuda, cuda.cudaDriverGetVersion)
     properties = call(cuda, cuda.cudaGetDeviceProperties, 0)

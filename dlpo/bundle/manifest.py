@@ -62,8 +62,8 @@ class GraphInfo:
     """One graph of the bundle, in one or more precisions; inputs and outputs are float32 in all."""
 
     files: dict[Precision, str]
-    """Precision -> ONNX file; fp32 is always there. fp16, bf16 and int8_symmetric are for GPUs, int8
-    (activations of 8 bits without a sign) for CPUs."""
+    """Precision -> ONNX file; fp32 is always there. fp16, bf16 and int8_symmetric are for GPUs,
+    int8 (activations of 8 bits without a sign) for CPUs."""
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
 

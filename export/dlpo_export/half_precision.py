@@ -22,7 +22,7 @@ import numpy as np
 
 from dlpo_export.parity.divergence import Tensors, varying_tensors
 from dlpo_export.parity.open_graph import OpenGraph
-from dlpo_export.to_onnx import drop_unused
+from dlpo_export.unused import drop_unused
 
 if TYPE_CHECKING:
     import onnx

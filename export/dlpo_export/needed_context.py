@@ -23,8 +23,9 @@ from dlpo.audio import harmonic_source
 from dlpo.frame_grid import FrameGrid
 from dlpo.text.symbols import symbol_ids
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
-from dlpo_export.parity.cases import UTTERANCE, as_numpy, whole_frames
+from dlpo_export.parity.cases import as_numpy, whole_frames
 from dlpo_export.parity.open_graph import OpenGraph
+from dlpo_export.sentence import UTTERANCE
 
 TOLERANCE = 5e-5  # of full scale; half of the server's guarantee, before the margin
 INT8_TOLERANCE = 10 ** (-60 / 20)  # RMS of the deviation, as a share of the RMS of the speech

@@ -29,7 +29,7 @@ from dlpo_export.quantise import (
     tensor_ranges,
 )
 from dlpo_export.sensitivity import Range, layer_noise
-from dlpo_export.to_onnx import drop_unused
+from dlpo_export.unused import drop_unused
 from dlpo_export.weights import in_steps
 
 if TYPE_CHECKING:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dlpo.audio import harmonic_source
 from dlpo.bundle import Bundle
 from dlpo.errors import InputError
-from dlpo.text.symbols import symbol_ids
-from dlpo_export.parity.cases import UTTERANCE, whole_frames
+from dlpo.text.symbols import symbol_ids, utterance_symbols
 from dlpo_export.parity.open_graph import OpenGraph
 
+# "The quick brown fox, it jumps."
+UTTERANCE = utterance_symbols(
+    [
+        (("DH", "AH0"), " "),
+        (("K", "W", "IH1", "K"), " "),
+        (("B", "R", "AW1", "N"), " "),
+        (("F", "AA1", "K", "S"), ","),
+        (("IH0", "T"), " "),
+        (("JH", "AH1", "M", "P", "S"), "."),
+    ]
+)
 REPEATS = (2, 4, 8, 16, 32, 64)  # of the sentence: enough for more than a minute of speech
 
 
@@ -60,5 +68,6 @@ def _encoded(bundle: Bundle, repeats: int) -> dict[str, NDArray[Any]]:
         shape = (1, bundle.manifest.pitch_points, phonemes.shape[1])
         values["noise"] = np.random.default_rng(0).standard_normal(shape, np.float32)
     encoding = OpenGraph(bundle.graph_path("encoder")).run(values)
-    durations = whole_frames(torch.from_numpy(encoding["durations"]), most=math.inf).numpy()
+    ends = np.rint(np.cumsum(encoding["durations"], axis=1, dtype=np.float64))
+    durations = np.diff(ends, prepend=0.0).astype(np.float32)
     return {**values, **encoding, "durations": durations}

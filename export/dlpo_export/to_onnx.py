@@ -96,19 +96,6 @@ def graph_info(source: GraphSource, files: dict[Precision, str]) -> GraphInfo:
     return GraphInfo(files, tuple(inputs), tuple(outputs))
 
 
-def drop_unused(graph: onnx.GraphProto) -> None:
-    """Remove nodes that don't contribute to an output, and weights that nothing reads."""
-    wanted, kept = {output.name for output in graph.output}, []
-    for node in reversed(graph.node):
-        if wanted.intersection(node.output):
-            kept.append(node)
-            wanted.update(node.input)
-    weights = [tensor for tensor in graph.initializer if tensor.name in wanted]
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(reversed(kept))
-    graph.initializer.extend(weights)
-
-
 @functools.cache
 def _build_operator_table_once() -> None:
     """Let torch build its operator table once per process; by default every export does (0.8 s).

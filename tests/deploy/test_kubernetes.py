@@ -14,8 +14,10 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from dlpo.config.fields import kinds_of
+from dlpo_cli import app
 from dlpo_serving.protocols.endpoints import LIVENESS, SERVICES
 from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 from dlpo_serving.settings.sources import read_settings
@@ -32,6 +34,7 @@ CHOICES: dict[str, tuple[str | Path, ...]] = {  # name -> options of helm
     "quick-gpu": (*QUICK, *GPU),
     "production": (),
     "gpu": GPU,
+    "plans": (*GPU, "--set", "gpu.tensorrt=true,gpu.plansClaim=plans"),
     "autoscaling": ("--set", "autoscaling.kind=hpa"),
     "keda": ("--set", "autoscaling.kind=keda"),
     "gateway": ("--set", "gateway.enabled=true,tls.enabled=false"),
@@ -49,7 +52,7 @@ Resource = dict[str, Any]
 Render = Callable[..., list[Resource]]
 
 
-@pytest.fixture(params=["quick", "production", "gpu", "autoscaling"])
+@pytest.fixture(params=["quick", "production", "gpu", "plans", "autoscaling"])
 def resources(request: pytest.FixtureRequest, render: Render) -> list[Resource]:
     return render(*CHOICES[request.param])
 
@@ -246,3 +249,19 @@ def test_the_autoscaler_asks_for_figures_that_the_adapter_offers(render: Render)
     assert adapter["rules"].keys() == {"custom"}  # what others scale on stays
     assert {metric["pods"]["metric"]["name"] for metric in scaler["metrics"]} == offered
     assert scaler["scaleTargetRef"]["name"] == "dlpo"
+
+
+def test_one_value_builds_plans_on_the_node_and_uses_them(render: Render) -> None:
+    spec = one(render(*GPU, "--set", "gpu.tensorrt=true"), "Deployment")["spec"]["template"]["spec"]
+    (builder,), (server,) = spec["initContainers"], spec["containers"]
+
+    assert builder["image"] == server["image"]
+    assert builder["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    out = builder["args"][builder["args"].index("--out") + 1]
+    assert {"name": "DLPO_VOICES", "value": out} in server["env"]
+    (mount,) = (mount for mount in builder["volumeMounts"] if mount["name"] == "plans")
+    assert out.startswith(f"{mount['mountPath']}/$(NODE)/")
+    (volume,) = (volume for volume in spec["volumes"] if volume["name"] == "plans")
+    assert "emptyDir" in volume
+    dlpo = CliRunner().invoke(app, [*builder["args"][:1], "--help"])
+    assert all(word in dlpo.output for word in builder["args"] if word.startswith("--"))

@@ -85,6 +85,21 @@ def assert_refused(
     assert not (tmp_path / "out" / "voice").exists()
 
 
+def test_plans_that_are_there_are_built_again_only_if_asked(
+    nvidia: FakeNvidia, voice: Bundle, tmp_path: Path
+) -> None:
+    reuse = replace(SMALL, reuse=True)
+    out = add_plans(voice, tmp_path / "voice", reuse)
+    assert add_plans(voice, out, reuse) == out
+    assert len(nvidia.faults.settings) == 1
+
+    add_plans(voice, out, replace(reuse, frames=(24,)))  # other windows
+    nvidia.device.name = b"NVIDIA L4"
+    add_plans(voice, out, replace(reuse, frames=(24,)))
+    add_plans(voice, out, replace(SMALL, frames=(24,)))
+    assert len(nvidia.faults.settings) == 4
+
+
 @pytest.mark.parametrize(
     ("values", "match"),
     [

@@ -59,7 +59,13 @@ def test_image_holds_its_lock_and_has_no_shell_or_root(target: str) -> None:
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", last(target, "USER"))
     assert f"COPY --from={target}-environment /opt/dlpo /opt/dlpo" in instructions(target)
     (line,) = [line for line in instructions(f"{target}-environment") if "install-locked" in line]
-    assert line.endswith(f"install-locked /src/locks/{target}.txt")
+    arguments = dict(
+        entry.removeprefix("ARG ").partition("=")[::2]
+        for entry in instructions(f"{target}-environment")
+        if entry.startswith("ARG ")
+    )
+    lock = re.sub(r"\$\{(\w+)\}", lambda name: arguments[name[1]], line).replace('"', "")
+    assert lock.endswith(f"install-locked /src/locks/{target}.txt")
 
 
 @pytest.mark.parametrize("target", SERVERS)

@@ -17,6 +17,7 @@ EXTRAS = {  # lock -> extras, as scripts/lock has them
     "serve": ("serve",),
     "cpu": ("serve", "otel", "wyoming"),
     "gpu": ("gpu", "otel", "tensorrt"),
+    "gpu-cuda12": ("gpu-cuda12", "otel", "tensorrt-cuda12"),
     "train": ("train", "export", "bench"),
 }
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -80,6 +81,8 @@ def test_a_lock_holds_the_versions_that_are_tested(name: str) -> None:
         for pin in (Requirement(line) for line in lines if line and not line.startswith("#"))
     }
 
+    if name == "gpu-cuda12":  # the pins are for CUDA 13
+        pins = {package: pin for package, pin in pins.items() if not package.startswith("cuda-")}
     for package, version in versions(name, "3.11").items():
         assert package not in pins or version in pins[package], f"{package} {version}; {AGAIN}"
 
@@ -95,6 +98,24 @@ def test_locked_files_have_hashes_and_no_addresses(name: str) -> None:
 
 
 def test_servers_are_locked_without_torch() -> None:
-    for name in ("serve", "cpu", "gpu"):
+    for name in ("serve", "cpu", "gpu", "gpu-cuda12"):
         assert "torch" not in versions(name, "3.11")
-    assert "onnxruntime" not in versions("gpu", "3.11")  # the same module as onnxruntime-gpu
+    for name in ("gpu", "gpu-cuda12"):
+        assert "onnxruntime" not in versions(name, "3.11")  # the same module as onnxruntime-gpu
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize(
+    ("name", "cuda", "tensorrt"), [("gpu", 13, (11, 4)), ("gpu-cuda12", 12, (10, 9))]
+)
+def test_a_lock_for_gpus_is_of_one_cuda(
+    name: str, cuda: int, tensorrt: tuple[int, int], python: str
+) -> None:
+    found = versions(name, python)
+
+    assert found["cuda-bindings"].major == cuda
+    assert found[f"tensorrt-cu{cuda}-bindings"].release[:2] == tensorrt
+    runtime = "nvidia-cuda-runtime" + ("-cu12" if cuda == 12 else "")
+    assert found[runtime].major == cuda
+    other = f"cu{25 - cuda}"
+    assert not [package for package in found if other in package]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -109,3 +110,39 @@ def test_processor_features_are_reported(cpuinfo: str, states: list[str], tmp_pa
 
     assert [found[name].state for name in ("vectors", "8 bits")] == states
     assert all(found[name].remedy or found[name].state == "ok" for name in found if name != "GPU")
+
+
+@pytest.mark.parametrize(
+    ("driver", "installed", "state", "said"),
+    [
+        ("580.95.05, NVIDIA H200", "13.5.0", "ok", ""),
+        ("570.86.15, NVIDIA H200", "13.5.0", "problem", "gpu-cuda12"),
+        ("570.86.15, NVIDIA H200", "12.9.10", "ok", ""),
+        ("470.57.02, NVIDIA A100", "12.9.10", "problem", "525 or newer"),
+    ],
+)
+def test_a_driver_is_held_against_the_installed_cuda(
+    driver: str,
+    installed: str,
+    state: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{driver}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    install(tmp_path, monkeypatch, **{"cuda-bindings": installed})
+    found = of_machine(tmp_path, NEW)["NVIDIA driver"]
+    assert (found.state, driver in found.detail) == (state, True)
+    assert said in found.remedy
+
+
+def test_without_a_driver_nothing_is_said_of_cuda(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = of_machine(tmp_path, NEW)
+    assert found["GPU"].detail == "no NVIDIA driver"
+    assert "CUDA" not in str(found["GPU"])

@@ -18,23 +18,13 @@ from torch import Tensor
 from dlpo.audio import harmonic_source
 from dlpo.text.symbols import symbol_ids, utterance_symbols
 from dlpo_export.graphs import DenoiserGraph
+from dlpo_export.sentence import UTTERANCE
 from dlpo_export.to_onnx import GraphSource
 
 MAX_FRAMES = 200  # per sentence; a random model may speak for minutes
 DENOISER = "denoiser_"  # prefix of the denoisers' names
 
 Tensors = dict[str, Tensor]
-# "The quick brown fox, it jumps."
-UTTERANCE = utterance_symbols(
-    [
-        (("DH", "AH0"), " "),
-        (("K", "W", "IH1", "K"), " "),
-        (("B", "R", "AW1", "N"), " "),
-        (("F", "AA1", "K", "S"), ","),
-        (("IH0", "T"), " "),
-        (("JH", "AH1", "M", "P", "S"), "."),
-    ]
-)
 # "Is that you, down there?"
 _QUESTION = utterance_symbols(
     [

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlpo.errors import BundleError, needs
-from dlpo_export.to_onnx import drop_unused
+from dlpo_export.unused import drop_unused
 
 if TYPE_CHECKING:
     import onnx
@@ -26,7 +26,7 @@ def load_for_tensorrt(path: Path) -> onnx.ModelProto:
         BundleError: it can't be read.
         MissingExtraError: onnx is not installed.
     """
-    with needs("export"):
+    with needs("tensorrt"):
         import onnx
     try:
         model = onnx.load(path)

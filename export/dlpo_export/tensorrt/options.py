@@ -28,6 +28,8 @@ class TensorrtOptions:
     profile with each batch."""
     batch: Annotated[tuple[int, ...], OfBoth] = BUCKET_BATCH
     """Windows per call of the plans, too."""
+    reuse: Annotated[bool, OfBoth] = False
+    """Keep the plans that --out has of the same graphs for this GPU and this TensorRT."""
     workspace_bytes: Annotated[int, HIDDEN] = 2 << 30
     """GPU memory that one layer may use while the engine runs."""
 

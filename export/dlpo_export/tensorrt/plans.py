@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dlpo.bundle import Bundle, PlanInfo, Precision, write_bundle
 from dlpo.errors import BundleError, InputError
-from dlpo.nvidia import find_gpu, load_tensorrt
+from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
 from dlpo_export.tensorrt.build import build_plan, parse_graph
 from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None) -> Path:
     """Build plans for this machine's GPU and write the bundle with them, all or nothing.
 
-    Plans for other machines are kept; those of the same name are replaced.
+    Plans for other machines are kept; those of the same name are replaced, or with
+    `options.reuse` taken from the bundle at `out`, if that has the same graphs.
 
     Args:
         bundle: not modified, unless `out` is its own path.
@@ -49,11 +50,14 @@ def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None)
     work = planned_work(bundle, options)
     gpu = find_gpu()  # first: without one, TensorRT need not be installed
     trt = load_tensorrt()
+    version = str(trt.__version__)
+    if options.reuse and _has_plans(out, bundle, work, gpu, version, options):
+        logger.info("%s has all plans for %s and TensorRT %s", out, gpu.name, version)
+        return out
     models = {}
     for graph, precision in work:  # check all before spending minutes on the first
         models[graph, precision] = load_for_tensorrt(bundle.graph_path(graph, precision))
         parse_graph(trt, models[graph, precision])
-    version = str(trt.__version__)
     cache = out.parent / f"tensorrt-{version}-{_slug(gpu.name)}.timings"  # valid for these alone
     plans = {plan.file: plan for plan in bundle.manifest.plans}
     with tempfile.TemporaryDirectory(prefix="dlpo-tensorrt-") as scratch:
@@ -87,6 +91,29 @@ def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None)
             ) from error
         manifest = dataclasses.replace(bundle.manifest, plans=tuple(plans.values()))
         return write_bundle(out, manifest, folder)
+
+
+def _has_plans(
+    out: Path,
+    bundle: Bundle,
+    work: list[tuple[str, Precision]],
+    gpu: Gpu,
+    version: str,
+    options: TensorrtOptions,
+) -> bool:
+    """Whether `out` is this bundle with a plan for every item of work."""
+    try:
+        built = Bundle.load(out)
+    except BundleError:
+        return False
+    there = {
+        (plan.graph, plan.precision)
+        for plan in built.manifest.plans
+        if (plan.gpu, plan.compute_capability) == (gpu.name, gpu.compute_capability)
+        and (plan.tensorrt, plan.frames, plan.batch) == (version, options.frames, options.batch)
+    }
+    same = built.manifest.files.items() >= bundle.manifest.files.items()
+    return same and there.issuperset(work)
 
 
 def planned_work(bundle: Bundle, options: TensorrtOptions) -> list[tuple[str, Precision]]:

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from dlpo.errors import EngineError, pip_install
-from dlpo.nvidia import Gpu, call, find_gpu, load_cuda
+from dlpo.nvidia import Gpu, call, cuda_version, find_gpu, load_cuda
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.onnx_engine import import_onnxruntime
 
@@ -23,15 +23,12 @@ if TYPE_CHECKING:
     from onnxruntime import OrtValue
 
 CUDA = "CUDAExecutionProvider"
-# Needed by libonnxruntime_providers_cuda.so 1.31, including what it loads later (cuDNN, cuFFT).
-CUDA_LIBRARIES = (
-    "libcudart.so.13",
-    "libcublas.so.13",
-    "libcublasLt.so.13",
-    "libcurand.so.10",
-    "libcufft.so.12",
-    "libcudnn.so.9",
-)
+# Needed by libonnxruntime_providers_cuda.so, including what it loads later (cuDNN, cuFFT).
+CUDA_LIBRARIES = {
+    13: ("cudart.so.13", "cublas.so.13", "cublasLt.so.13", "curand.so.10", "cufft.so.12"),
+    12: ("cudart.so.12", "cublas.so.12", "cublasLt.so.12", "curand.so.10", "cufft.so.11"),
+}
+CUDNN = "cudnn.so.9"
 
 _log = logging.getLogger(__name__)
 
@@ -55,16 +52,18 @@ def check_cuda() -> Gpu:
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it can't find
         onnxruntime.preload_dlls()  # from the nvidia packages, if installed
     missing = []
-    for name in CUDA_LIBRARIES:
+    version = cuda_version()
+    for name in (*CUDA_LIBRARIES[version], CUDNN):
         try:
-            ctypes.CDLL(name)
+            ctypes.CDLL(f"lib{name}")
         except OSError:
-            missing.append(name)
+            missing.append(f"lib{name}")
     if missing:
         raise EngineError(
             f"{gpu.name} is there, but not {', '.join(missing)}; onnxruntime"
-            f" {onnxruntime.__version__} wants CUDA 13 and cuDNN 9: {pip_install('gpu')}"
-            f" brings them, or put them on LD_LIBRARY_PATH, or use --engine cpu"
+            f" {onnxruntime.__version__} wants CUDA {version} and cuDNN 9:"
+            f" {pip_install('gpu' if version > 12 else 'gpu-cuda12')} brings them,"
+            " or put them on LD_LIBRARY_PATH, or use --engine cpu"
         )
     return gpu
 

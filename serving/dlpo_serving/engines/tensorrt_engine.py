@@ -39,7 +39,7 @@ class TensorrtEngine(OnnxSentenceGraphs):
 
         Args:
             bundle: with plans, as `dlpo export --tensorrt` writes it.
-            precision: of the plan; None means the first available of fp16, bf16, fp32, int8_symmetric.
+            precision: of the plan; None means the first available of `PREFERENCE`.
             cuda_graphs: False launches kernel by kernel, for debugging.
 
         Raises:
@@ -129,7 +129,7 @@ def choose_plan(
 
     Args:
         graph: such as `denoiser_3`.
-        precision: None means the first available of fp16, bf16, fp32, int8_symmetric.
+        precision: None means the first available of `PREFERENCE`.
         tensorrt: the installed version, such as `11.4.0.106`.
 
     Raises:

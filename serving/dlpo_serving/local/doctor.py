@@ -31,7 +31,15 @@ from packaging.utils import canonicalize_name
 from dlpo.bundle import Bundle
 from dlpo.commit import source_commit
 from dlpo.errors import BundleError, DlpoError, EngineError, MissingExtraError, pip_install
-from dlpo.nvidia import INSTALL_TENSORRT, Finding, State, find_gpu, load_tensorrt
+from dlpo.nvidia import (
+    DRIVERS,
+    INSTALL_TENSORRT,
+    Finding,
+    State,
+    cuda_version,
+    find_gpu,
+    load_tensorrt,
+)
 from dlpo.operating_system import usable_cores
 from dlpo.version import __version__
 from dlpo_serving.encodings.encoder import warm_encoders
@@ -202,21 +210,43 @@ def _feature(
 def _gpu() -> Iterator[Finding]:
     driver = _nvidia_smi()
     if driver:
-        yield Finding("NVIDIA driver", "ok", driver)
+        yield _driver(driver)
     try:
         gpu = find_gpu()
-    except MissingExtraError as error:
-        remedy = f"in a separate environment: {pip_install('gpu')}" if driver else ""
-        yield Finding("GPU", "absent", str(error).partition(";")[0], remedy)
-        return
-    except EngineError as error:
-        what, _, remedy = str(error).partition("; ")
-        yield Finding("GPU", "problem" if driver else "absent", what, remedy)
+    except (MissingExtraError, EngineError) as error:
+        if not driver:
+            yield Finding("GPU", "absent", "no NVIDIA driver")
+        elif isinstance(error, MissingExtraError):
+            extra = "gpu" if _release(driver) >= DRIVERS[13] else "gpu-cuda12"
+            remedy = f"in a separate environment: {pip_install(extra)}"
+            yield Finding("GPU", "absent", str(error).partition(";")[0], remedy)
+        else:
+            what, _, remedy = str(error).partition("; ")
+            yield Finding("GPU", "problem", what, remedy)
         return
     size = f"{gpu.total_bytes / 2**30:.0f} GiB"
     detail = f"{gpu.name}, compute capability {gpu.compute_capability}, {size}"
     yield Finding("GPU", "ok", detail)
     yield Finding("CUDA", "ok", f"the driver supports up to {gpu.driver}")
+
+
+def _driver(driver: str) -> Finding:
+    """Which CUDA the driver can run, and whether that is the one that is installed."""
+    runs = [cuda for cuda, oldest in DRIVERS.items() if _release(driver) >= oldest]
+    if not runs:
+        oldest = min(DRIVERS.values())
+        return Finding("NVIDIA driver", "problem", driver, f"update it to {oldest} or newer")
+    wanted = cuda_version()
+    if wanted in runs:
+        return Finding("NVIDIA driver", "ok", driver)
+    what = f"{driver}; CUDA {wanted} needs {DRIVERS[wanted]} or newer"
+    remedy = f"update it, or in a separate environment: {pip_install('gpu-cuda12')}"
+    return Finding("NVIDIA driver", "problem", what, remedy)
+
+
+def _release(driver: str) -> int:
+    """The first number of a driver's version, such as 580."""
+    return int(driver.partition(".")[0]) if driver[:1].isdecimal() else 0
 
 
 def _nvidia_smi() -> str:

@@ -26,6 +26,28 @@ labels:
 {{- end }}
 {{- end }}
 
+{{- define "dlpo.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default (printf "%s-%s" .Chart.AppVersion (ternary "gpu" "cpu" .Values.gpu.enabled)) }}
+{{- end }}
+
+{{- define "dlpo.resources" -}}
+{{- $usual := ternary (dict "requests" (dict "cpu" "2" "memory" "4Gi") "limits" (dict "cpu" "4" "memory" "8Gi")) (dict "requests" (dict "cpu" "2" "memory" "1Gi") "limits" (dict "cpu" "2" "memory" "1Gi")) .Values.gpu.enabled }}
+{{- $resources := deepCopy (.Values.resources | default $usual) }}
+{{- if .Values.gpu.enabled }}
+{{- $limits := merge (dict .Values.gpu.resource (toString .Values.gpu.count)) ($resources.limits | default dict) }}
+{{- $_ := set $resources "limits" $limits }}
+{{- end }}
+{{- toYaml $resources }}
+{{- end }}
+
+{{- define "dlpo.confined" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop:
+    - ALL
+{{- end }}
+
 {{- define "dlpo.keysSecret" -}}
 {{ .Values.keys.secretName | default (printf "%s-keys" .Release.Name) }}
 {{- end }}
@@ -48,7 +70,7 @@ labels:
   "DLPO_GRACE_S" "300"
   "DLPO_LOG_FORMAT" "json"
 }}
-{{- if .Values.gpu.enabled }}{{ $_ := set $settings "DLPO_ENGINE" "cuda" }}{{ end }}
+{{- if .Values.gpu.enabled }}{{ $_ := set $settings "DLPO_ENGINE" (ternary "tensorrt" "cuda" .Values.gpu.tensorrt) }}{{ end }}
 {{- if .Values.voices.enabled }}{{ $_ := set $settings "DLPO_VOICE_DIRECTORY" "/var/lib/dlpo/voices" }}{{ end }}
 {{- $known := .Files.Get "settings.txt" | trim | splitList "\n" }}
 {{- range $name, $value := .Values.settings }}
