@@ -1,6 +1,6 @@
 """Adding TensorRT plans to a bundle, on the machine that will use them.
 
-Only denoisers get plans: on a CPU they are seven eighths of the work, and they run on a few fixed
+Only denoisers get plans: of WaveGrad 2 they are nearly all the work, and they run on a few fixed
 shapes. The encoder and frames graphs run once per several seconds of audio, on two ever-changing
 lengths, so buckets and CUDA graphs would not help; they stay on onnxruntime's CPU.
 """
