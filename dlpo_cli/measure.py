@@ -18,9 +18,6 @@ Folder = Annotated[Path, typer.Argument(help="Test folder from `dlpo listen A B`
 AnswerFiles = Annotated[
     list[Path] | None, typer.Argument(help="Files that raters sent, or a file of their links.")
 ]
-AllRaters = Annotated[
-    bool, typer.Option("--all-raters", help="Also count raters who fail the catch trials.")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -87,10 +84,6 @@ def make(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Reverse steps; by default, each system's own.")
     ] = None,
-    catch: Annotated[
-        int | None,
-        typer.Option(min=0, help="Catch trials of each kind; by default, one per eight clips."),
-    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, help="Seed of the order; random and secret by default: it is the key."),
@@ -110,23 +103,19 @@ def make(
     systems = {candidate.label: candidate.takes[0] for candidate in pair}
     with progress() as bar:
         task = bar.add_task("speaking", total=2 * len(chosen))
-        key = make_test(
-            systems, chosen, out, seed=seed, catch=catch, progress=lambda: bar.advance(task)
-        )
-    kinds = [trial.kind for trial in key.trials]
+        key = make_test(systems, chosen, out, seed=seed, progress=lambda: bar.advance(task))
     typer.echo(
-        f"{out}: {kinds.count('pair')} pairs and {len(kinds) - kinds.count('pair')} catch trials\n"
+        f"{out}: {len(key.trials)} pairs\n"
         f"give raters only {out / 'page'}, as a folder or on any web server;"
         f" {out / 'key.json'} says which is which"
     )
-    if same := len(chosen) - kinds.count("pair"):
+    if same := len(chosen) - len(key.trials):
         typer.echo(f"{same} clips were left out: both systems speak them identically")
 
 
 def report(
     folder: Folder,
     answers: AnswerFiles = None,
-    all_raters: AllRaters = False,
 ) -> None:
     """Report which system raters prefer and how surely; writes report.md and report.json."""
     with needs("bench"):
@@ -135,7 +124,7 @@ def report(
     from dlpo_bench.tables import show
 
     key = read_key(folder)
-    result = make_report(key, read_answers(answers or (), key), trust_all=all_raters)
+    result = make_report(key, read_answers(answers or (), key))
     show(markdown(result))
     write_report(result, folder)
 
@@ -146,7 +135,6 @@ def export(
     out: Annotated[Path, typer.Option(help="File of pairs; WAVs go beside it.")] = Path(
         "pairs.jsonl"
     ),
-    all_raters: AllRaters = False,
 ) -> None:
     """Write decided answers as preference pairs for `dlpo tune --method dpo`."""
     with needs("bench"):
@@ -155,7 +143,7 @@ def export(
 
     key = read_key(folder)
     collected = read_answers(answers or (), key)
-    count = export_pairs(folder, key, collected, out, trust_all=all_raters)
+    count = export_pairs(folder, key, collected, out)
     for problem in collected.problems:
         typer.echo(f"left out: {problem}", err=True)
     typer.echo(f"{out}: {count} pairs")
