@@ -69,15 +69,16 @@ def make_report(key: AnswerKey, collected: Collected) -> Report:
         for answer in collected.answers
     }
     a, b, same = ([*liked.values()].count(side) for side in (*SYSTEMS, "same"))
-    of_all = (proportion(count, len(liked)) for count in (a, b, same))
     return Report(
-        key.test_id,
-        dict(key.systems),
-        tuple(sorted({rater for rater, _ in liked})),
-        *of_all,
-        proportion(a, a + b),
-        float(binomtest(a, a + b).pvalue) if a + b else None,
-        collected.problems,
+        test_id=key.test_id,
+        systems=dict(key.systems),
+        raters=tuple(sorted({rater for rater, _ in liked})),
+        a=proportion(a, len(liked)),
+        b=proportion(b, len(liked)),
+        same=proportion(same, len(liked)),
+        a_of_decided=proportion(a, a + b),
+        p_value=float(binomtest(a, a + b).pvalue) if a + b else None,
+        problems=collected.problems,
     )
 
 
