@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from dlpo.errors import needs
-from dlpo_bench.options import EvaluationOrder, OfCorpus
+from dlpo_bench.options import EvaluationOptions, OfCorpus
 from dlpo_cli.commands import OfFields, of_fields
 from dlpo_cli.options import command_line
 
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    order: EvaluationOrder,
+    options: EvaluationOptions,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -57,7 +57,7 @@ def evaluate(
 
     if out is not None:
         check_recordable(out)
-    kind, found = evaluate_systems(order)
+    kind, found = evaluate_systems(options)
     if out is not None:
         typer.echo(write_record(kind, found, command_line(), out))
 
