@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from dlpo.errors import needs
-from dlpo_bench.options import EvaluationOrder, OfCorpus
+from dlpo_bench.options import EvaluationOptions, OfCorpus
 from dlpo_cli.commands import OfFields, of_fields
 from dlpo_cli.options import command_line
 
@@ -17,9 +17,6 @@ _MAKE = "make"
 Folder = Annotated[Path, typer.Argument(help="Test folder from `dlpo listen A B`.")]
 AnswerFiles = Annotated[
     list[Path] | None, typer.Argument(help="Files that raters sent, or a file of their links.")
-]
-AllRaters = Annotated[
-    bool, typer.Option("--all-raters", help="Also count raters who fail the catch trials.")
 ]
 
 
@@ -39,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    order: EvaluationOrder,
+    options: EvaluationOptions,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -60,7 +57,7 @@ def evaluate(
 
     if out is not None:
         check_recordable(out)
-    kind, found = evaluate_systems(order)
+    kind, found = evaluate_systems(options)
     if out is not None:
         typer.echo(write_record(kind, found, command_line(), out))
 
@@ -87,10 +84,6 @@ def make(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Reverse steps; by default, each system's own.")
     ] = None,
-    catch: Annotated[
-        int | None,
-        typer.Option(min=0, help="Catch trials of each kind; by default, one per eight clips."),
-    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, help="Seed of the order; random and secret by default: it is the key."),
@@ -110,23 +103,19 @@ def make(
     systems = {candidate.label: candidate.takes[0] for candidate in pair}
     with progress() as bar:
         task = bar.add_task("speaking", total=2 * len(chosen))
-        key = make_test(
-            systems, chosen, out, seed=seed, catch=catch, progress=lambda: bar.advance(task)
-        )
-    kinds = [trial.kind for trial in key.trials]
+        key = make_test(systems, chosen, out, seed=seed, progress=lambda: bar.advance(task))
     typer.echo(
-        f"{out}: {kinds.count('pair')} pairs and {len(kinds) - kinds.count('pair')} catch trials\n"
+        f"{out}: {len(key.trials)} pairs\n"
         f"give raters only {out / 'page'}, as a folder or on any web server;"
         f" {out / 'key.json'} says which is which"
     )
-    if same := len(chosen) - kinds.count("pair"):
+    if same := len(chosen) - len(key.trials):
         typer.echo(f"{same} clips were left out: both systems speak them identically")
 
 
 def report(
     folder: Folder,
     answers: AnswerFiles = None,
-    all_raters: AllRaters = False,
 ) -> None:
     """Report which system raters prefer and how surely; writes report.md and report.json."""
     with needs("bench"):
@@ -135,7 +124,7 @@ def report(
     from dlpo_bench.tables import show
 
     key = read_key(folder)
-    result = make_report(key, read_answers(answers or (), key), trust_all=all_raters)
+    result = make_report(key, read_answers(answers or (), key))
     show(markdown(result))
     write_report(result, folder)
 
@@ -146,7 +135,6 @@ def export(
     out: Annotated[Path, typer.Option(help="File of pairs; WAVs go beside it.")] = Path(
         "pairs.jsonl"
     ),
-    all_raters: AllRaters = False,
 ) -> None:
     """Write decided answers as preference pairs for `dlpo tune --method dpo`."""
     with needs("bench"):
@@ -155,7 +143,7 @@ def export(
 
     key = read_key(folder)
     collected = read_answers(answers or (), key)
-    count = export_pairs(folder, key, collected, out, trust_all=all_raters)
+    count = export_pairs(folder, key, collected, out)
     for problem in collected.problems:
         typer.echo(f"left out: {problem}", err=True)
     typer.echo(f"{out}: {count} pairs")

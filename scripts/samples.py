@@ -9,8 +9,7 @@ domain), which none of our voices was trained on.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -18,14 +17,12 @@ import typer
 
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import DlpoError, InputError
-from dlpo_bench.clips import Waveform
 from dlpo_bench.listening.making import matched
 from dlpo_bench.options import SpeakingOptions
-from dlpo_bench.systems import open_voices
+from dlpo_bench.systems import TextVoice, open_voices
 from dlpo_serving.encodings.sound_file import SoundFile
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import known_voices
-from dlpo_serving.voices.synthesizer import Synthesizer
 
 ENGLISH = {  # by clips' names; short ones, to suit a page
     "appointment": "Your appointment with Dr. Lee is on Thursday, at a quarter past three.",
@@ -42,25 +39,12 @@ VOICES = tuple(known_voices())
 MOST_BYTES = 1_100_000  # of all clips, which are kept in git
 FOLDER = "samples"  # next to the page
 ENCODING = ".mp3"  # plays in every browser
+BEFORE = "untuned-"  # of names of samples
+Samples = Mapping[str, TextVoice]
+"""Prefix of its files -> a voice: `heart`, or `untuned-heart`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A version of a voice."""
-
-    name: str
-    """prefix of its files"""
-    label: str
-    """heading on the page"""
-    synthesizer: Synthesizer
-    about: Mapping[str, object]
-    """of the system, see `dlpo_bench.systems.System`"""
-
-    def texts(self) -> Mapping[str, str]:
-        return SPANISH if self.synthesizer.manifest.language.startswith("es") else ENGLISH
-
-
-def open_samples(untuned: Path, voice: str) -> list[Sample]:
+def open_samples(untuned: Path, voice: str) -> Samples:
     """The untuned checkpoint with the served number of steps, and the voices as served.
 
     Args:
@@ -74,22 +58,13 @@ def open_samples(untuned: Path, voice: str) -> list[Sample]:
     served = open_voices([f"served={voice}"], SpeakingOptions(voices=VOICES))
     speaking = SpeakingOptions((served[0].synthesizer.manifest.steps,), voices=UNTUNED)
     before = open_voices([f"untuned={untuned}"], speaking)
-    return [
-        *(Sample(f"untuned-{name}", f"{name}, before tuning", one.synthesizer, one.about)
-          for name, one in zip(UNTUNED, before, strict=True)),
-        *(Sample(name, name, one.synthesizer, one.about)
-          for name, one in zip(VOICES, served, strict=True)),
-    ]  # fmt: skip
+    names = [*(f"{BEFORE}{name}" for name in UNTUNED), *VOICES]
+    return dict(zip(names, [*before, *served], strict=True))
 
 
-def spoken(sample: Sample, text: str) -> Waveform:
-    """(T,) float32 at the voice's own rate, at the loudness of listening tests."""
-    heard = sample.synthesizer.speak(SpeechRequest(text))
-    return matched(heard, sample.synthesizer.manifest.sample_rate_hz)
-
-
-def _steps(count: int) -> str:
-    return "1 step" if count == 1 else f"{count} steps"
+def texts_of(voice: TextVoice) -> Mapping[str, str]:
+    """Clip's name -> what the voice says."""
+    return SPANISH if voice.synthesizer.manifest.language.startswith("es") else ENGLISH
 
 
 def make(
@@ -107,11 +82,11 @@ def make(
     folder.mkdir(exist_ok=True)
     for old in folder.glob(f"*{ENCODING}"):
         old.unlink()
-    for sample in samples:
-        for clip_id, text in sample.texts().items():
-            path = folder / f"{sample.name}-{clip_id}{ENCODING}"
-            _write(path, spoken(sample, text), sample.synthesizer.manifest.sample_rate_hz)
-            typer.echo(path)
+    for name, one in samples.items():
+        rate_hz = one.synthesizer.manifest.sample_rate_hz
+        for clip_id, text in texts_of(one).items():
+            with SoundFile(folder / f"{name}-{clip_id}{ENCODING}", rate_hz) as file:
+                file.write(matched(one.synthesizer.speak(SpeechRequest(text)), rate_hz))
     size = sum(path.stat().st_size for path in folder.glob(f"*{ENCODING}"))
     if size > MOST_BYTES:
         raise InputError(f"the clips have {size} bytes, at most {MOST_BYTES} are meant for git")
@@ -119,7 +94,7 @@ def make(
     typer.echo(f"{out / 'samples.md'}: {size / 1000:.0f} kB of sound")
 
 
-def page(samples: Sequence[Sample]) -> str:
+def page(samples: Samples) -> str:
     """Markdown: a list of links per sentence, which the site turns into players."""
     parts = [
         "# Audio samples",
@@ -127,16 +102,12 @@ def page(samples: Sequence[Sample]) -> str:
         " and their questions end like statements. Sentences that assistants say, and one of"
         " LJSpeech's test split, which no voice was trained on, at one loudness (-22 LUFS). Made by"
         " `python scripts/samples.py`.",
-        "\n".join(f"- {one}" for one in dict.fromkeys(map(_described, samples))),
+        "\n".join(dict.fromkeys(f"- {described(*one)}" for one in samples.items())),
     ]
     for clip_id, words in (ENGLISH | SPANISH).items():
-        links = [
-            f"- [{one.label}]({FOLDER}/{one.name}-{clip_id}{ENCODING})"
-            for one in samples
-            if clip_id in one.texts()
-        ]
-        parts.append(f"## “{words}”")
-        parts.append("\n".join(links))
+        speakers = [name for name, one in samples.items() if clip_id in texts_of(one)]
+        links = (f"- [{label(one)}]({FOLDER}/{one}-{clip_id}{ENCODING})" for one in speakers)
+        parts += [f"## “{words}”", "\n".join(links)]
     parts.append(
         "Judges' scores with intervals: [benchmarks](../benchmarks/results.md). Limits: [model"
         " card](model-card.md)."
@@ -144,19 +115,22 @@ def page(samples: Sequence[Sample]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _described(sample: Sample) -> str:
+def label(name: str) -> str:
+    """How the page calls a sample."""
+    plain = name.removeprefix(BEFORE)
+    return plain if plain == name else f"{plain}, before tuning"
+
+
+def described(name: str, voice: TextVoice) -> str:
     """What speaks a sample; the same for all voices of a system."""
-    about, manifest = sample.about, sample.synthesizer.manifest
+    about, manifest = voice.about, voice.synthesizer.manifest
     schedule = manifest.noise_schedule
-    chain = f"{_steps(manifest.steps)} of {schedule.name}, eta {schedule.eta}"
-    how = about.get("precision", "fp32, PyTorch")
-    when = "as served" if sample.label == sample.name else "before tuning"
-    return f"{when}: {about['kind']} `{str(about['sha256'])[:12]}`, {chain}, {how}"
-
-
-def _write(path: Path, waveform: Waveform, rate_hz: int) -> None:
-    with SoundFile(path, rate_hz) as file:
-        file.write(waveform)
+    steps = "1 step" if manifest.steps == 1 else f"{manifest.steps} steps"
+    when = "before tuning" if name.startswith(BEFORE) else "as served"
+    return (
+        f"{when}: {about['kind']} `{str(about['sha256'])[:12]}`, {steps} of {schedule.name}, eta"
+        f" {schedule.eta}, {about.get('precision', 'fp32, PyTorch')}"
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from dlpo_bench.clips import SPLITS, Clip, clips_of_texts, load_clips
 from dlpo_bench.endings import KINDS
 from dlpo_bench.eval import compare, figures, figures_by_kind, markdown, samples, write_judged
 from dlpo_bench.judging import JudgedSystem, JudgePanel, check_baseline, judge_system, together
-from dlpo_bench.options import EvaluationOrder, SentenceChoice
+from dlpo_bench.options import EvaluationOptions, SentenceChoice
 from dlpo_bench.panel import load_panel
 from dlpo_bench.record import Measured
 from dlpo_bench.systems import (
@@ -26,7 +26,7 @@ from dlpo_bench.systems import (
 from dlpo_bench.tables import show
 
 
-def evaluate_systems(order: EvaluationOrder) -> tuple[str, Measured]:
+def evaluate_systems(options: EvaluationOptions) -> tuple[str, Measured]:
     """Judge the systems and print the tables.
 
     Returns:
@@ -36,29 +36,29 @@ def evaluate_systems(order: EvaluationOrder) -> tuple[str, Measured]:
         UsageError: another chain is asked for, and no system can have one.
         Also what opening systems, loading judges and `compare` raise.
     """
-    systems = _systems(order)
-    baseline = order.baseline or next(s.label for s in systems if s is not RECORDED)
-    chained = order.speaking.chain != OWN_CHAIN
+    systems = _systems(options)
+    baseline = options.baseline or next(s.label for s in systems if s is not RECORDED)
+    chained = options.speaking.chain != OWN_CHAIN
     if chained and all(system.about["kind"] != "checkpoint" for system in systems):
         only = "only checkpoints take another chain; a bundle's is part of its graphs"
         raise UsageError(f"--schedule, --eta: {only}")
-    clips = _clips(order.sentences, systems)
-    panel = _panel(order, clips)
+    clips = _clips(options.sentences, systems)
+    panel = _panel(options, clips)
     about = {system.label: system.about for system in systems}
-    if order.jobs == 1:
+    if options.jobs == 1:
         quality = compare(
-            systems, clips, panel, baseline=baseline, match=order.match, wavs=order.wavs
+            systems, clips, panel, baseline=baseline, match=options.match, wavs=options.wavs
         )
     else:
         check_baseline(baseline, about)
-        with ProcessPoolExecutor(order.jobs, get_context("spawn")) as pool:
-            judged = pool.map(partial(_judge_alone, order, clips), range(len(systems)))
+        with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+            judged = pool.map(partial(_judge_alone, options, clips), range(len(systems)))
             quality = together(
                 dict(zip(about, judged, strict=True)),
                 clips,
                 panel,
                 baseline=baseline,
-                match=order.match,
+                match=options.match,
             )
         show(markdown(quality))
     kinds = bool(quality.kinds)
@@ -70,9 +70,9 @@ def evaluate_systems(order: EvaluationOrder) -> tuple[str, Measured]:
     return "endings" if _have_endings(clips) else "kinds" if kinds else "quality", measured
 
 
-def _systems(order: EvaluationOrder) -> list[System]:
-    systems = open_systems(order.systems, order.speaking)
-    recorded = order.sentences.recordings and order.sentences.texts is None
+def _systems(options: EvaluationOptions) -> list[System]:
+    systems = open_systems(options.systems, options.speaking)
+    recorded = options.sentences.recordings and options.sentences.texts is None
     return [RECORDED, *systems] if recorded else systems
 
 
@@ -82,22 +82,22 @@ def _have_endings(clips: Sequence[Clip]) -> bool:
     return bool(kinds) and kinds <= KINDS.keys()
 
 
-def _panel(order: EvaluationOrder, clips: Sequence[Clip]) -> JudgePanel:
-    judges = order.judges
-    speaker = (judges.speaker, order.sentences.corpus) if judges.speaker else None
+def _panel(options: EvaluationOptions, clips: Sequence[Clip]) -> JudgePanel:
+    judges = options.judges
+    speaker = (judges.speaker, options.sentences.corpus) if judges.speaker else None
     ends = _have_endings(clips)
     return load_panel(judges.weights, judges.whisper, judges.utmos, speaker, judges.only, ends)
 
 
-def _judge_alone(order: EvaluationOrder, clips: Sequence[Clip], place: int) -> JudgedSystem:
-    """The system at a place of the order, in a process of its own with its own judges."""
+def _judge_alone(options: EvaluationOptions, clips: Sequence[Clip], place: int) -> JudgedSystem:
+    """One of the systems, by its place, in a process of its own with its own judges."""
     import torch
 
     torch.set_num_threads(1)
-    system = _systems(order)[place]
+    system = _systems(options)[place]
     return judge_system(
-        system.label, system.takes, clips, _panel(order, clips), match=order.match,
-        keep=partial(write_judged, order.wavs),
+        system.label, system.takes, clips, _panel(options, clips), match=options.match,
+        keep=partial(write_judged, options.wavs),
     )  # fmt: skip
 
 

@@ -232,7 +232,7 @@ class QualityOptions(JudgesFolder, OfCorpus):
 
 
 @dataclass(frozen=True, slots=True)
-class EvaluationOrder:
+class EvaluationOptions:
     """What is judged, by whom."""
 
     systems: Annotated[tuple[str, ...], Flag(argument=True)] = (DEFAULT_VOICE,)

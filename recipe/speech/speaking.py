@@ -15,7 +15,6 @@ from typing import IO, cast
 
 from recipe.signals import on_stop
 from recipe.speech import plan, store
-from recipe.speech.drills import drills
 from recipe.speech.kokoro import (
     ENGINE,
     GRAPH,
@@ -25,6 +24,7 @@ from recipe.speech.kokoro import (
     published_network,
 )
 from recipe.speech.processes import leave
+from recipe.speech.prompts import synthetic_prompts
 from recipe.speech.texts import Reading, Text, held_out, read_letters, read_texts
 
 EVERYDAY = "conversation-a.csv"
@@ -37,7 +37,7 @@ def all_texts(texts: Path, teachers: Path) -> list[Text]:
     out = held_out()
     lines = [line for n in CONVERSATIONS for line in (texts / n).read_text("utf-8").splitlines()]
     measured = [line.split("|", 1)[1] for line in lines if line.split("|", 1)[0] in out]
-    generated = drills(conversation, measured)
+    generated = synthetic_prompts(conversation, measured)
     return [*conversation, *read_texts(teachers / "texts.csv", "prose"), *generated]
 
 

@@ -9,14 +9,14 @@ import pytest
 
 from dlpo.errors import InputError
 from dlpo_bench.launch import evaluate_systems
-from dlpo_bench.options import EvaluationOrder, Judges, SentenceChoice, SpeakingOptions
+from dlpo_bench.options import EvaluationOptions, Judges, SentenceChoice, SpeakingOptions
 
 
 @pytest.fixture
-def order(tiny_bundle: Path, tmp_path: Path) -> EvaluationOrder:
+def options(tiny_bundle: Path, tmp_path: Path) -> EvaluationOptions:
     hum = "Hum, hum, hum, hum, hum, hum"
     (tmp_path / "texts").write_text(f"a\tyn\t{hum}?\nb\tst\t{hum}.\n")
-    return EvaluationOrder(
+    return EvaluationOptions(
         (f"one={tiny_bundle}", f"other={tiny_bundle}"),
         SpeakingOptions(seeds=2),
         SentenceChoice(tmp_path / "none", texts=tmp_path / "texts"),
@@ -24,14 +24,14 @@ def order(tiny_bundle: Path, tmp_path: Path) -> EvaluationOrder:
     )
 
 
-def test_systems_side_by_side_get_the_same_figures(order: EvaluationOrder) -> None:
-    kind, alone = evaluate_systems(order)
+def test_systems_side_by_side_get_the_same_figures(options: EvaluationOptions) -> None:
+    kind, alone = evaluate_systems(options)
 
     assert kind == "endings"
     assert list(alone.figures["yn"]) == ["one", "other"]
-    assert evaluate_systems(replace(order, jobs=2)) == (kind, alone)
+    assert evaluate_systems(replace(options, jobs=2)) == (kind, alone)
 
 
-def test_an_unknown_baseline_is_refused_before_judging(order: EvaluationOrder) -> None:
+def test_an_unknown_baseline_is_refused_before_judging(options: EvaluationOptions) -> None:
     with pytest.raises(InputError, match="'nobody' is unknown; expected one of one, other"):
-        evaluate_systems(replace(order, jobs=2, baseline="nobody"))
+        evaluate_systems(replace(options, jobs=2, baseline="nobody"))

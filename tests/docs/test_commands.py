@@ -202,7 +202,7 @@ def hours_pass(session: Session, command: str) -> None:
 
 
 def people_answer(session: Session, command: str) -> None:
-    """Three of them, who agree and pass the catch trials."""
+    """Three of them, who agree."""
     key = read_key(session.folder / "listening-test")
     (session.folder / "answers").mkdir()
     for number, rater in enumerate(("Ann", "Bob", "Eve")):
@@ -211,8 +211,7 @@ def people_answer(session: Session, command: str) -> None:
                 liked = min(trial.sounds, key=lambda name: trial.sounds[name])
                 answer = RaterAnswer(
                     test=key.test_id, session=f"{number:032x}", rater=rater,
-                    trial=trial.trial_id, first=liked,
-                    choice="same" if trial.kind == "identical" else "first",
+                    trial=trial.trial_id, first=liked, choice="first",
                     revision=1, plays_first=1, plays_second=1, utc="2026-01-31T12:00:00Z",
                 )  # fmt: skip
                 file.write(answer.to_json())

@@ -42,7 +42,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made_once: Path, tmp_path: Path) -> Path:
-    """Of a test with three pairs, an identical and a degraded trial; of this test's own."""
+    """Of a test with three pairs; of this test's own."""
     return Path(shutil.copytree(made_once, tmp_path / "test"))
 
 
@@ -57,20 +57,17 @@ class Ballot:
 
     key: AnswerKey
 
-    def of_kind(self, kind: str) -> list[PairTrial]:
-        return [trial for trial in self.key.trials if trial.kind == kind]
-
     def answer(
         self, trial: PairTrial, liked: str, *, a_first: bool = True, **fields: Any
     ) -> RaterAnswer:
-        """`liked`: "a", "b", "degraded", "same", or "first" and "second" as they are."""
-        first, second = sorted(trial.sounds, key=lambda name: (trial.sounds[name], name))
+        """`liked`: "a", "b" or "same"."""
+        first, second = sorted(trial.sounds, key=lambda name: trial.sounds[name])
         if not a_first:
             first, second = second, first
         choices = {trial.sounds[second]: "second", trial.sounds[first]: "first", "same": "same"}
         values = {
             "test": self.key.test_id, "session": "0" * 32, "rater": "Ann",
-            "trial": trial.trial_id, "first": first, "choice": choices.get(liked, liked),
+            "trial": trial.trial_id, "first": first, "choice": choices[liked],
             "revision": 1, "plays_first": 1, "plays_second": 2, "utc": "2026-01-31T12:00:00.000Z",
         }  # fmt: skip
         return RaterAnswer(**{**values, **fields})
@@ -78,16 +75,12 @@ class Ballot:
     def sitting(
         self, number: int, rater: str, pairs: list[str], **fields: Any
     ) -> list[RaterAnswer]:
-        """Of a rater who listens: what was liked in the pairs, and catch trials as they should."""
+        """Of a rater: what was liked in the pairs."""
         fields |= {"session": f"{number:032x}", "rater": rater}
-        answers = [
+        return [
             self.answer(trial, liked, a_first=n % 2 == 0, **fields)
-            for n, (trial, liked) in enumerate(zip(self.of_kind("pair"), pairs, strict=False))
+            for n, (trial, liked) in enumerate(zip(self.key.trials, pairs, strict=False))
         ]
-        for trial in self.of_kind("degraded"):
-            (clean,) = set(trial.sounds.values()) - {"degraded"}
-            answers.append(self.answer(trial, clean, **fields))
-        return answers + [self.answer(t, "same", **fields) for t in self.of_kind("identical")]
 
 
 @pytest.fixture
@@ -97,4 +90,4 @@ def ballot(key: AnswerKey) -> Ballot:
 
 @pytest.fixture
 def answer(ballot: Ballot) -> RaterAnswer:
-    return ballot.answer(ballot.of_kind("pair")[0], "a")
+    return ballot.answer(ballot.key.trials[0], "a")

@@ -47,7 +47,7 @@ def test_folders_are_compared_by_their_common_clips(
     result = listen(f"new={ours}", f"old={theirs}", "--out", tmp_path / "t")
 
     assert result.exit_code == 0, result.stderr
-    assert "2 pairs and 2 catch trials" in result.stdout
+    assert "2 pairs\n" in result.stdout
     key = read_key(tmp_path / "t")
     assert key.systems == {"a": "new", "b": "old"}
     assert {trial.clip_id for trial in key.trials} == {"c2", "c3"}
@@ -60,7 +60,7 @@ def test_voices_and_checkpoints_say_the_lines_of_a_file(
     (tmp_path / "texts").write_text(f"{long[0]}\n\n{long[1]}\nNo.\n")
     made = ("--texts", tmp_path / "texts", "--clips", "2", "--out", tmp_path / "t")
 
-    result = listen("--catch", "0", "--seed", "1", *made, tiny_bundle, f"raw={tiny_checkpoint}")
+    result = listen("--seed", "1", *made, tiny_bundle, f"raw={tiny_checkpoint}")
 
     assert result.exit_code == 0, result.stderr
     key = read_key(tmp_path / "t")
@@ -106,12 +106,12 @@ def test_report_and_export_of_sent_answers(folder: Path, ballot: Ballot, tmp_pat
 
     assert result.exit_code == 0, result.stderr
     assert "| hum | 4 | 80% [28%, 99%] |" in (folder / "report.md").read_text()
-    assert "sent.jsonl:5: not an answer" in result.stdout
+    assert "sent.jsonl:3: not an answer" in result.stdout
     report = json.loads((folder / "report.json").read_text())
-    assert (report["pooled"]["a"]["count"], report["counted"]) == (4, ["Ann", "Bob"])
+    assert (report["a"]["count"], report["raters"]) == (4, ["Ann", "Bob"])
 
     result = listen("export", folder, first, sent, "--out", tmp_path / "pairs.jsonl")
 
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path / 'pairs.jsonl'}: 5 pairs\n")
-    assert f"left out: {sent}:5" in result.stderr
+    assert f"left out: {sent}:3" in result.stderr
     assert {pair.rater for pair in read_pairs(tmp_path / "pairs.jsonl")} == {"Ann", "Bob"}

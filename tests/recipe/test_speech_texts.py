@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 
-from recipe.speech.drills import drills, number
 from recipe.speech.plan import (
     HELD_OUT_TARGETS,
     ROUNDS,
@@ -16,6 +15,7 @@ from recipe.speech.plan import (
     order_for,
     share_out,
 )
+from recipe.speech.prompts import number, synthetic_prompts
 from recipe.speech.texts import Text, held_out, read_letters, read_texts
 
 SOURCE = [
@@ -71,25 +71,25 @@ def test_numbers_in_words():
     assert number(999_999) == ("nine hundred ninety-nine thousand nine hundred ninety-nine")
 
 
-def test_drills_have_no_digits_and_new_ids():
-    made = drills(SOURCE, [])
+def test_prompts_have_no_digits_and_new_ids():
+    made = synthetic_prompts(SOURCE, [])
     assert len({t.id for t in made}) == len(made)
     assert not any(re.search(r"\d", t.text) for t in made)
-    assert made == drills(SOURCE, [])
+    assert made == synthetic_prompts(SOURCE, [])
 
 
-def test_drills_say_every_letter_alone():
-    texts = {t.text for t in drills(SOURCE, [])}
+def test_prompts_say_every_letter_alone():
+    texts = {t.text for t in synthetic_prompts(SOURCE, [])}
     assert {f"{letter}." for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"} <= texts
 
 
-def test_drills_avoid_texts_held_out():
+def test_prompts_avoid_texts_held_out():
     def bare(texts):
         return {re.sub(r"\W+", " ", text.lower()).strip() for text in texts}
 
     out = ["Not yet!", "Q?", "twelve"]
-    assert bare(out) & bare(t.text for t in drills(SOURCE, []))
-    assert not bare(out) & bare(t.text for t in drills(SOURCE, out))
+    assert bare(out) & bare(t.text for t in synthetic_prompts(SOURCE, []))
+    assert not bare(out) & bare(t.text for t in synthetic_prompts(SOURCE, out))
 
 
 def many(pool, count):

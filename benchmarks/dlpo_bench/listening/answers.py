@@ -19,11 +19,9 @@ KEY = "key.json"
 PAGE = "page"
 AUDIO = "audio"  # in the page's folder
 
-Kind = Literal["pair", "identical", "degraded"]
-DEGRADED = "degraded"  # the deliberately degraded sound of a catch trial
 SYSTEMS = ("a", "b")
 Choice = Literal["first", "second", "same"]
-Sound = Annotated[str, As(Literal["a", "b", "degraded"])]
+Sound = Annotated[str, As(Literal["a", "b"])]
 Systems = Annotated[dict[str, str], After("a and b", lambda two: two.keys() == {*SYSTEMS})]
 Name = Annotated[
     str,
@@ -45,23 +43,19 @@ class PairTrial:
 
     trial_id: str
     """16 random hexadecimal digits."""
-    kind: Kind
-    """A comparison of the systems, or a catch trial: a sound against itself, or against a degraded
-    copy of itself."""
     clip_id: str
     """Id of the sentence."""
     text: str
     """Its text; empty if unknown."""
     sounds: Annotated[dict[str, Sound], After("two sounds", lambda two: len(two) == 2)]
-    """Two entries: wav name without its suffix, 16 random hexadecimal digits -> "a", "b" or
-    "degraded"."""
+    """Two entries: wav name without its suffix, 16 random hexadecimal digits -> "a" or "b"."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerKey:
     """The secret part of a test, kept from the page."""
 
-    format: Literal[1]
+    format: Literal[2]
     """Version of this layout."""
     test_id: str
     """16 hexadecimal digits, repeated in every answer."""
@@ -125,7 +119,7 @@ class RaterAnswer:
         return self.rater or f"session {self.session}"
 
     def liked(self, trial: PairTrial) -> str:
-        """ "a", "b", "degraded" or "same"."""
+        """ "a", "b" or "same"."""
         if self.choice == "same":
             return "same"
         (second,) = trial.sounds.keys() - {self.first}

@@ -1,4 +1,4 @@
-"""Makes a listening test: two systems speak, at equal loudness, with catch trials."""
+"""Makes a listening test: two systems speak, at equal loudness."""
 
 from __future__ import annotations
 
@@ -25,10 +25,8 @@ from dlpo_bench.listening import answers as layout
 from dlpo_bench.listening.answers import (
     AnswerKey,
     Collected,
-    Kind,
     PairTrial,
 )
-from dlpo_bench.listening.report import make_report
 from dlpo_bench.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_bench.options import SpeakingOptions
 from dlpo_bench.systems import (
@@ -41,9 +39,6 @@ from dlpo_bench.systems import (
 )
 from dlpo_serving.synthesis.level import limited
 
-TELEPHONE_HZ = (300.0, 3_000.0)  # the band that the degraded sound keeps
-NOISE_DB = -15.0  # of the degraded sound's noise, relative to its speech
-CLIPS_PER_CATCH = 8  # for each kind of catch trial
 DATA_MARK = "{{test}}"  # in index.html
 Heard = list[tuple[Clip, dict[str, Waveform]]]
 
@@ -70,22 +65,6 @@ def matched(waveform: Waveform, rate_hz: int = SAMPLE_RATE) -> Waveform:
     if loudness == -np.inf:
         raise InputError("the waveform is silent; expected speech")
     return limited(np.float32(gain_to_reach(TARGET_LUFS, loudness)) * waveform)
-
-
-def degraded(waveform: Waveform, seed: int) -> Waveform:
-    """(T,) -> (T,): as if over a bad telephone line, at `TARGET_LUFS`.
-
-    Args:
-        waveform: (T,) float32 of speech.
-        seed: of the noise.
-    """
-    spectrum = np.fft.rfft(waveform)
-    hertz = np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE)
-    spectrum[(hertz < TELEPHONE_HZ[0]) | (hertz > TELEPHONE_HZ[1])] = 0
-    narrow = np.fft.irfft(spectrum, len(waveform))
-    noise = np.random.default_rng(seed).standard_normal(len(waveform))
-    noise *= np.sqrt(np.mean(narrow**2)) * 10 ** (NOISE_DB / 20)
-    return matched((narrow + noise).astype(np.float32))
 
 
 def open_pair(a: str, b: str, steps: int | None = None) -> tuple[System, System]:
@@ -147,7 +126,6 @@ def make_test(
     out: Path,
     *,
     seed: int | None = None,
-    catch: int | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> AnswerKey:
     """Write the folder of a test.
@@ -156,9 +134,8 @@ def make_test(
         systems: name -> system, two of them.
         clips: what they say.
         out: the folder, new or empty.
-        seed: of names, orders and choices; None draws it from the system's entropy, since anyone
+        seed: of names and orders; None draws it from the system's entropy, since anyone
             who knows the seed can work out the key.
-        catch: trials of each catch kind; None is one per eight clips.
         progress: called after each of the `2 * len(clips)` renderings.
 
     Raises:
@@ -172,25 +149,20 @@ def make_test(
     seed = secrets.randbits(64) if seed is None else seed
     draw = random.Random(seed)
     heard = _render_all(systems, clips, progress)
-    catch = -(-len(heard) // CLIPS_PER_CATCH) if catch is None else catch
-    drawn = _Drawn(draw)
+    trials: list[PairTrial] = []
+    waveforms: dict[str, Waveform] = {}
     for clip, by_system in heard:
-        drawn.add("pair", clip, by_system, layout.SYSTEMS)
-    for clip, by_system in _some(draw, heard, catch):
-        side = draw.choice(layout.SYSTEMS)
-        drawn.add("identical", clip, by_system, (side, side))
-    for clip, by_system in _some(draw, heard, catch):
-        side = draw.choice(layout.SYSTEMS)
-        worse = degraded(by_system[side], draw.getrandbits(32))
-        drawn.add("degraded", clip, {**by_system, layout.DEGRADED: worse}, (side, layout.DEGRADED))
-    draw.shuffle(drawn.trials)
+        names = {_name(draw): side for side in draw.sample(layout.SYSTEMS, 2)}
+        waveforms |= {name: by_system[side] for name, side in names.items()}
+        trials.append(PairTrial(_name(draw), clip.clip_id, clip.text, names))
+    draw.shuffle(trials)
     # Its name follows from what the page shows anyway.
-    shown = json.dumps([[trial.trial_id, *trial.sounds] for trial in drawn.trials])
+    shown = json.dumps([[trial.trial_id, *trial.sounds] for trial in trials])
     key = AnswerKey(
-        1, hashlib.sha256(shown.encode()).hexdigest()[:16], seed,
-        dict(zip(layout.SYSTEMS, systems, strict=True)), TARGET_LUFS, tuple(drawn.trials),
+        2, hashlib.sha256(shown.encode()).hexdigest()[:16], seed,
+        dict(zip(layout.SYSTEMS, systems, strict=True)), TARGET_LUFS, tuple(trials),
     )  # fmt: skip
-    _write(out, key, drawn.waveforms)
+    _write(out, key, waveforms)
     return key
 
 
@@ -200,24 +172,8 @@ def check_unused(out: Path) -> None:
         raise InputError(f"{out} is in use; give --out a new folder, so that no answers are lost")
 
 
-class _Drawn:
-    """The trials so far, and all their sounds."""
-
-    def __init__(self, draw: random.Random) -> None:
-        self._draw = draw
-        self.trials: list[PairTrial] = []
-        self.waveforms: dict[str, Waveform] = {}
-
-    def add(
-        self, kind: Kind, clip: Clip, sounds: Mapping[str, Waveform], sides: Sequence[str]
-    ) -> None:
-        """Add a trial of two of the sounds, or of one against itself, in random order."""
-        names = {self._name(): side for side in self._draw.sample(sides, len(sides))}
-        self.waveforms |= {name: sounds[side] for name, side in names.items()}
-        self.trials.append(PairTrial(self._name(), kind, clip.clip_id, clip.text, names))
-
-    def _name(self) -> str:
-        return f"{self._draw.getrandbits(64):016x}"
+def _name(draw: random.Random) -> str:
+    return f"{draw.getrandbits(64):016x}"
 
 
 def _render_all(
@@ -237,11 +193,6 @@ def _render_all(
     if not heard:
         raise InputError(f"{' and '.join(systems)} sound the same in every clip; nothing to judge")
     return heard
-
-
-def _some(draw: random.Random, heard: Heard, count: int) -> Heard:
-    """A random selection of `count` clips, spread evenly over the clips."""
-    return (draw.sample(heard, len(heard)) * -(-count // len(heard)))[:count]
 
 
 def _write(out: Path, key: AnswerKey, waveforms: Mapping[str, Waveform]) -> None:
@@ -282,18 +233,15 @@ def _write_page(page: Path, key: AnswerKey) -> None:
     index.write_text(html.replace(DATA_MARK, data), "utf-8")
 
 
-def export_pairs(
-    folder: Path, key: AnswerKey, collected: Collected, out: Path, *, trust_all: bool = False
-) -> int:
+def export_pairs(folder: Path, key: AnswerKey, collected: Collected, out: Path) -> int:
     """Write a file of pairs, and the wavs to a folder beside it; returns the number of pairs.
 
-    One pair per answer that preferred one of the two systems; "no difference" and catch trials
-    don't count. Wavs are the page's sounds: mono 16-bit PCM, 22,050 Hz, at the test's loudness.
+    One pair per answer that preferred one of the two systems. Wavs are the page's sounds: mono
+    16-bit PCM, 22,050 Hz, at the test's loudness.
 
     Args:
         folder, key, collected: the test and its answers.
         out: such as pairs.jsonl; the wavs go to `pairs/`.
-        trust_all: include raters who failed catch trials.
 
     Raises:
         DataError: no answer prefers a system, or the texts of the clips are unknown.
@@ -305,12 +253,9 @@ def export_pairs(
     if out.exists() or wavs.exists():
         raise InputError(f"{out} or {wavs} exists; choose another --out, or remove both")
     trials = {trial.trial_id: trial for trial in key.trials}
-    report = make_report(key, collected, trust_all=trust_all)
     pairs: dict[tuple[str, str], PreferencePair] = {}  # a rater's later session wins
     for answer in collected.answers:
         trial = trials[answer.trial]
-        if trial.kind != "pair" or answer.who not in report.counted:
-            continue
         pairs.pop((answer.who, answer.trial), None)
         if answer.choice == "same":
             continue
@@ -332,7 +277,7 @@ def export_pairs(
             answer.session,
         )
     if not pairs:
-        raise DataError("no answer that counts preferred a system; there is nothing to learn from")
+        raise DataError("no answer preferred a system; there is nothing to learn from")
     try:
         wavs.mkdir(parents=True)
         for name in sorted(

@@ -23,7 +23,7 @@ from dlpo_bench.load.honest import GAP_S, TEXTS, Results, alone, listen
 from dlpo_bench.load.hostile import HOSTILE, hostile_process
 from dlpo_bench.load.operator_changes import OPERATOR, Operator
 from dlpo_bench.load.servers import server_arguments
-from dlpo_bench.load.victim import Victim
+from dlpo_bench.load.target import Target
 from dlpo_bench.machine import memory_growth
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured
@@ -58,22 +58,22 @@ async def measure_chaos(options: LoadOptions) -> Measured:
         )  # fmt: skip
         with local_server(options.voice, *server_arguments(options), *arguments) as server:
             http_port = int(server.page_url.rpartition(":")[2])
-            victim = Victim(server.address, http_port, *tokens)
+            target = Target(server.address, http_port, *tokens)
             operator = Operator(
                 server.process.pid, voices, keys, find_voice(options.voice), server.page_url
             )
-            with hostile_process(victim, options.seed) as hostile:
-                measured = await _reign(victim, operator, hostile, options)
+            with hostile_process(target, options.seed) as hostile:
+                measured = await _attack(target, operator, hostile, options)
             if (code := server.process.poll()) is not None:
                 raise EngineError(f"the server ended with exit code {code} amid the chaos")
     return measured
 
 
-async def _reign(
-    victim: Victim, operator: Operator, hostile: Connection, options: LoadOptions
+async def _attack(
+    target: Target, operator: Operator, hostile: Connection, options: LoadOptions
 ) -> Measured:
     random, results = Random(options.seed), Results()
-    references = {text: await alone(victim, text) for text in TEXTS}
+    references = {text: await alone(target, text) for text in TEXTS}
     choices = [Random(number) for number in range(LISTENERS)]
     begin_s = time.perf_counter()
     begin = operator.holds()
@@ -83,17 +83,17 @@ async def _reign(
         random.shuffle(names)
         async with asyncio.TaskGroup() as listeners:
             for choice in choices:
-                listeners.create_task(listen(victim, references, results, done, choice))
+                listeners.create_task(listen(target, references, results, done, choice))
             for name in names:
                 _log.info("round %d: %s", len(held) + 1, name)
-                results.mischief = name
+                results.attack = name
                 if name in HOSTILE:
                     hostile.send(name)
                     await asyncio.to_thread(hostile.recv)
                 else:
                     stop_s = STOP_S[len(held) == 1]
                     await asyncio.to_thread(OPERATOR[name], operator, results, stop_s)
-            results.mischief = "none"
+            results.attack = "none"
             done.set()
         await asyncio.sleep(QUIET_S)
         held.append(operator.holds())

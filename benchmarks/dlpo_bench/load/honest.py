@@ -15,7 +15,7 @@ import grpc
 from dlpo.errors import EngineError
 from dlpo_bench.load.calls import AudioDevice, TestedServer, TimedCall
 from dlpo_bench.load.endpoints import OWN_CONNECTION, DlpoEndpoint, stream_request
-from dlpo_bench.load.victim import CALL_S, Victim
+from dlpo_bench.load.target import CALL_S, Target
 from dlpo_bench.machine import stolen_s
 
 GAP_S = 0.02  # a listener's device buffers this much: shorter waits are no gap
@@ -36,10 +36,10 @@ class Results:
     """Calls of the honest listeners."""
 
     endings: Counter[str] = field(default_factory=Counter)
-    mischief: str = ""
-    """the mischief under way"""
+    attack: str = ""
+    """the attack under way"""
     gaps_s: list[tuple[str, float, float]] = field(default_factory=list)
-    """the mischief during which a gap ended, its seconds, those stolen since the last audio"""
+    """the attack during which a gap ended, its seconds, those stolen since the last audio"""
     first_audio_s: list[float] = field(default_factory=list)
     stopped: list[tuple[float, float]] = field(default_factory=list)
     """intervals in which the server's process was stopped"""
@@ -70,29 +70,29 @@ class GapDevice(AudioDevice):
             if stops_s:
                 self._results.resumed_s.append(at_s - stops_s[-1])
             elif at_s - self.ends_s > GAP_S:
-                gap = (self._results.mischief, at_s - self.ends_s, taken_s - self._stolen_s)
+                gap = (self._results.attack, at_s - self.ends_s, taken_s - self._stolen_s)
                 self._results.gaps_s.append(gap)
         self._received_s = at_s
         self._stolen_s = taken_s
         super().receive(at_s, audio_s)
 
 
-async def alone(victim: Victim, text: str) -> str:
+async def alone(target: Target, text: str) -> str:
     """Hash of a text's audio, which must be the same every time."""
-    hashes = {(await call_once(victim, text, Results()))[1] for _ in range(ALONE)}
+    hashes = {(await call_once(target, text, Results()))[1] for _ in range(ALONE)}
     if len(hashes) != 1:
         raise EngineError(f"audio of {text[:40]!r} differs between two runs on an idle server")
     return hashes.pop()
 
 
 async def listen(
-    victim: Victim, references: dict[str, str], results: Results, done: asyncio.Event,
+    target: Target, references: dict[str, str], results: Results, done: asyncio.Event,
     random: Random,
 ) -> None:  # fmt: skip
     """Make one call after the other until `done`, and count how each ended."""
     while not done.is_set():
         text = random.choice(TEXTS)
-        call, sha256 = await call_once(victim, text, results)
+        call, sha256 = await call_once(target, text, results)
         if call.refused and call.retry_after_s is not None:
             results.endings["refused"] += 1
         elif call.failed:
@@ -105,12 +105,12 @@ async def listen(
         await asyncio.sleep(call.retry_after_s or PAUSE_S)
 
 
-async def call_once(victim: Victim, text: str, results: Results) -> tuple[TimedCall, str]:
+async def call_once(target: Target, text: str, results: Results) -> tuple[TimedCall, str]:
     """Synthesize a text over a fresh connection; returns the call and the hash of its audio."""
     sha256 = hashlib.sha256()
-    async with grpc.aio.insecure_channel(victim.address, OWN_CONNECTION) as channel:
-        server = TestedServer("victim", "dlpo", victim.address, 0)
-        endpoint = DlpoEndpoint(server, [channel], victim.honest)
+    async with grpc.aio.insecure_channel(target.address, OWN_CONNECTION) as channel:
+        server = TestedServer("target", "dlpo", target.address, 0)
+        endpoint = DlpoEndpoint(server, [channel], target.honest)
         call = TimedCall(time.perf_counter(), device=GapDevice(results), on_audio=sha256.update)
         request = stream_request(text, SEED)
         await endpoint.stream(request, call, timeout=CALL_S, wait_for_ready=True)

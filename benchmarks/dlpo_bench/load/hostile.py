@@ -29,7 +29,7 @@ from dlpo_bench.load.hostile_clients import (
     flood,
     post_speech,
 )
-from dlpo_bench.load.victim import CALL_S, MISCHIEF_S, Victim
+from dlpo_bench.load.target import ATTACK_S, CALL_S, Target
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 
 HOSTILE_NICE = 10  # hostile clients have their own machines; "stolen processor" is another kind
@@ -57,11 +57,11 @@ HOSTILE = (  # methods of `Attacker`
 
 
 @contextmanager
-def hostile_process(victim: Victim, seed: int) -> Iterator[Connection]:
+def hostile_process(target: Target, seed: int) -> Iterator[Connection]:
     """A process that plays each kind of `HOSTILE` it is sent, and answers when done."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_obey, args=(theirs, victim, seed), daemon=True)
+    process = context.Process(target=_obey, args=(theirs, target, seed), daemon=True)
     process.start()
     try:
         yield ours
@@ -70,13 +70,13 @@ def hostile_process(victim: Victim, seed: int) -> Iterator[Connection]:
         process.join()
 
 
-def _obey(orders: Connection, victim: Victim, seed: int) -> None:
+def _obey(orders: Connection, target: Target, seed: int) -> None:
     os.nice(HOSTILE_NICE)
     random = Random(seed)
     while True:
         name = orders.recv()
         # Whatever the server does to hostile clients is right as long as others don't notice.
-        with suppress(*REFUSALS), Attacker(victim, random) as attacker:
+        with suppress(*REFUSALS), Attacker(target, random) as attacker:
             getattr(attacker, name)()
         orders.send(None)
 
@@ -84,14 +84,14 @@ def _obey(orders: Connection, victim: Victim, seed: int) -> None:
 class Attacker:
     """A connection of its own; calls still open at the end are cut."""
 
-    def __init__(self, victim: Victim, random: Random) -> None:
-        self.victim = victim
+    def __init__(self, target: Target, random: Random) -> None:
+        self.target = target
         self.random = random
-        self._headers = {"Authorization": f"Bearer {victim.hostile}"}
-        self._metadata = (("authorization", f"Bearer {victim.hostile}"),)
+        self._headers = {"Authorization": f"Bearer {target.hostile}"}
+        self._metadata = (("authorization", f"Bearer {target.hostile}"),)
 
     def __enter__(self) -> Attacker:
-        self.channel = grpc.insecure_channel(self.victim.address, OWN_CONNECTION)
+        self.channel = grpc.insecure_channel(self.target.address, OWN_CONNECTION)
         self.stub = speech_pb2_grpc.SpeechServiceStub(self.channel)
         return self
 
@@ -104,11 +104,11 @@ class Attacker:
 
     def http(self) -> socket.socket:
         """A connection to the HTTP port."""
-        return socket.create_connection((HOST, self.victim.http_port), 5)
+        return socket.create_connection((HOST, self.target.http_port), 5)
 
     def post(self, **fields: Any) -> None:
         """Ask for speech over HTTP, and read the beginning of the reply."""
-        with closing(HTTPConnection(HOST, self.victim.http_port, timeout=CALL_S)) as connection:
+        with closing(HTTPConnection(HOST, self.target.http_port, timeout=CALL_S)) as connection:
             post_speech(connection, self._headers, **fields).read(4096)
 
     @contextmanager
@@ -130,37 +130,37 @@ class Attacker:
             time.sleep(0.5)
             for call in calls:
                 call.say(text=LONG)
-            time.sleep(MISCHIEF_S)
+            time.sleep(ATTACK_S)
 
     def empty(self) -> None:
         """Conversations without text."""
         with self.conversations(500):
-            time.sleep(MISCHIEF_S)
+            time.sleep(ATTACK_S)
 
     def flushes(self) -> None:
         """A conversation of nothing but flushes."""
         with self.conversations(1) as (call,):
             for _ in range(3000):
                 call.say(flush=speech_pb2.Flush())
-            time.sleep(MISCHIEF_S)
+            time.sleep(ATTACK_S)
 
     def unread(self) -> None:
         """Streams that are never read."""
         calls = [self.begin() for _ in range(30)]
-        time.sleep(MISCHIEF_S)
+        time.sleep(ATTACK_S)
         for call in calls:
             call.cancel()
 
     def vanishing(self) -> None:
         """Connections that are closed after the first message, of gRPC and of HTTP."""
         for _ in range(10):
-            with Attacker(self.victim, self.random) as other, suppress(grpc.RpcError):
+            with Attacker(self.target, self.random) as other, suppress(grpc.RpcError):
                 next(iter(other.begin()))
             body = b'{"input": "%s", "stream_format": "sse"}' % LONG[:2000].encode()
             head = (
                 f"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
                 "Content-Type: application/json\r\n"
-                f"Authorization: Bearer {self.victim.hostile}\r\n\r\n"
+                f"Authorization: Bearer {self.target.hostile}\r\n\r\n"
             )
             with self.http() as connection:
                 connection.sendall(head.encode() + body)
@@ -190,7 +190,7 @@ class Attacker:
 
     def tiny(self) -> None:
         """Many small requests, one after the other."""
-        end_s = time.monotonic() + MISCHIEF_S
+        end_s = time.monotonic() + ATTACK_S
         while time.monotonic() < end_s:
             drain(self.begin("No."))
 
@@ -210,7 +210,7 @@ class Attacker:
 
     def messages(self) -> None:
         """Small WebSocket messages: no JSON, keep-alives, flushes, letters."""
-        url = f"http://{HOST}:{self.victim.http_port}/"
+        url = f"http://{HOST}:{self.target.http_port}/"
         for path, first, message in FLOODS.values():
             there = path.format(voice="lj")
             once_sent = (FLOOD, lambda: True, self._headers)
@@ -218,10 +218,10 @@ class Attacker:
 
     def resets(self, more: Mapping[bytes, bytes] | None = None) -> None:
         """Streams that are reset at once, on one connection."""
-        raw = RawHttp2(self.victim.address)
+        raw = RawHttp2(self.target.address)
         sent, begin_s = 0, time.monotonic()
         with closing(raw.socket):
-            while (spent_s := time.monotonic() - begin_s) < MISCHIEF_S:
+            while (spent_s := time.monotonic() - begin_s) < ATTACK_S:
                 if sent > RESETS_PER_S * spent_s:
                     time.sleep(0.001)
                     continue
@@ -239,7 +239,7 @@ class Attacker:
                 one = stack.enter_context(self.http())
                 if number % 2:
                     one.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            time.sleep(MISCHIEF_S)
+            time.sleep(ATTACK_S)
 
     def burst(self) -> None:
         """Many callers at the same moment."""
@@ -249,14 +249,14 @@ class Attacker:
 
     def crowd(self) -> None:
         """Silent connections, and some that send a header byte by byte."""
-        grpc_port = int(self.victim.address.rpartition(":")[2])
+        grpc_port = int(self.target.address.rpartition(":")[2])
         with ExitStack() as stack:
             idle = [
                 stack.enter_context(socket.create_connection((HOST, port), 5))
                 for _ in range(500)
-                for port in (grpc_port, self.victim.http_port)
+                for port in (grpc_port, self.target.http_port)
             ]
-            for byte in b"GET /v1/models HTTP/1.1\r\nX:"[: int(4 * MISCHIEF_S)]:
+            for byte in b"GET /v1/models HTTP/1.1\r\nX:"[: int(4 * ATTACK_S)]:
                 for connection in idle[1:200:2]:
                     connection.send(bytes((byte,)))
                 time.sleep(0.25)

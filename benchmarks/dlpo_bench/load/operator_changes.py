@@ -17,7 +17,7 @@ from pathlib import Path
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.bundle.voice_json import SEAL, seal
 from dlpo_bench.load.honest import Results
-from dlpo_bench.load.victim import CALL_S, MISCHIEF_S
+from dlpo_bench.load.target import ATTACK_S, CALL_S
 from dlpo_bench.machine import resident_mb
 from dlpo_serving.operations.keys import new_key
 
@@ -52,7 +52,7 @@ class Operator:
         made.rename(self._voices / "visitor")
         self._lay_endless()
         (self._voices / "broken.dlpo").write_bytes(b"PK\x03\x04 no zip")
-        time.sleep(MISCHIEF_S)
+        time.sleep(ATTACK_S)
         shutil.rmtree(self._voices / "visitor")
         shutil.rmtree(self._voices / "endless")
         (self._voices / "broken.dlpo").unlink()
@@ -88,7 +88,7 @@ class Operator:
             time.sleep(0.1)
         self._keys.write_bytes(content)
         self._keys.chmod(0o666)
-        time.sleep(MISCHIEF_S / 4)
+        time.sleep(ATTACK_S / 4)
         self._keys.chmod(0o600)
         begin_s = time.monotonic()
         while self._status(token) != 401 and time.monotonic() < begin_s + DELETED_S:
@@ -103,7 +103,7 @@ class Operator:
             new.write_text(changed, "utf-8")
             new.chmod(0o600)
             new.replace(self._keys)
-            time.sleep(MISCHIEF_S / 2)
+            time.sleep(ATTACK_S / 2)
 
     def stop_process(self, results: Results, stop_s: float) -> None:
         """Stop the process, as happens on a suspended machine."""
@@ -115,7 +115,7 @@ class Operator:
 
     def steal_processor(self, results: Results, stop_s: float) -> None:
         """Another process takes one core."""
-        thief = multiprocessing.get_context("spawn").Process(target=_spin, args=(MISCHIEF_S,))
+        thief = multiprocessing.get_context("spawn").Process(target=_spin, args=(ATTACK_S,))
         thief.start()
         thief.join()
 

@@ -15,7 +15,7 @@ from jinja2 import TemplateError
 from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.errors import DataError, writing
 from dlpo_bench.record import Record, read_record
-from dlpo_bench.report.quality import draw_pareto
+from dlpo_bench.report.picture import draw_pareto
 from dlpo_bench.report.sections import TITLES, section
 from dlpo_serving.voices import find_voice
 

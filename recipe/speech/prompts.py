@@ -1,4 +1,4 @@
-"""Generated texts: letters, numbers, spelled codes, and texts of one to three words.
+"""Synthetic prompts: letters, numbers, spelled codes, and texts of one to three words.
 
 The same texts each time, and none of them equals a text that is held out.
 """
@@ -36,7 +36,7 @@ PHRASES = 1200
 SEED = 53
 
 
-def drills(source: Iterable[Text], not_these: Iterable[str]) -> list[Text]:
+def synthetic_prompts(source: Iterable[Text], not_these: Iterable[str]) -> list[Text]:
     """All generated texts, in a fixed order.
 
     Args:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MISCHIEF_S = 4.0  # duration of each kind
+ATTACK_S = 4.0  # duration of each kind
 CALL_S = 60.0  # within which an honest call must be answered
 
 
 @dataclass(frozen=True, slots=True)
-class Victim:
+class Target:
     """The server's ports and the clients' keys."""
 
     address: str
