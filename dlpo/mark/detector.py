@@ -41,7 +41,6 @@ WINDOW, HOP = 512, 256  # samples of the whitening's spectra
 FLOOR = 0.1  # of a spectrum's mean: weaker bins are codecs' leftovers and are not raised
 
 Signs = NDArray[np.float32]
-Spectrum = NDArray[np.complex64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,38 +86,23 @@ class BlockRange:
     first: int
     stop: int
     z: float
-    """negative where the polarity is turned"""
     lag: int
     """where a period of the signs begins"""
-
-    @property
-    def strength(self) -> float:
-        """z of either polarity."""
-        return abs(self.z)
+    polarity: float
+    """-1 where it is turned"""
 
     def holds(self, other: BlockRange) -> bool:
         """Whether all blocks of another range are some of these."""
         return self.first <= other.first and other.stop <= self.stop
 
 
-@dataclass(frozen=True, slots=True)
-class Pilot:
-    """The signs that are known whatever the message is."""
-
-    signs: Signs
-    """(PERIOD,) 0 where unknown"""
-    spectrum: Spectrum
-    places: tuple[int, ...]
-    """those known among every four"""
-
-
 @cache
-def pilot(own_key: bytes = b"") -> Pilot:
-    """What to correlate with: signs of the public key, or of one's own."""
-    places = (OWN,) if own_key else tuple(range(DATA))
+def pilot(own_key: bytes = b"") -> Signs:
+    """(PERIOD,) the public key's signs, or one's own, that no message changes; others are 0."""
     signs = key_signs(own_key or PUBLIC_KEY)
+    places = [OWN] if own_key else range(DATA)
     signs[~np.isin(np.arange(PERIOD) % EVERY, places)] = 0
-    return Pilot(signs, np.conj(np.fft.rfft(signs)).astype(np.complex64), places)
+    return signs
 
 
 def detect_samples(
@@ -133,18 +117,18 @@ def detect_samples(
     """
     if len(samples) < LEAST_S * RATE_HZ:
         return Detection(None)
-    known = pilot(own_key)
+    signs = pilot(own_key)
     windows: list[BlockRange] = []
     for start in range(0, len(samples), SEGMENT * BLOCK):
         white = whitened(samples[start : start + SEGMENT * BLOCK])
-        windows += windows_of(white, start // BLOCK, known)
+        windows += windows_of(white, start // BLOCK, signs)
     tried = math.log(2.0 * PERIOD * len(windows) * speeds)
-    best = max(windows, key=attrgetter("strength"))
-    chance = log10_chance(best.strength, tried)
-    found = [one for one in windows if log10_chance(one.strength, tried) <= THRESHOLD]
+    best = max(windows, key=attrgetter("z"))
+    chance = log10_chance(best.z, tried)
+    found = [one for one in windows if log10_chance(one.z, tried) <= THRESHOLD]
     message = _message(samples, best) if found else None
     places = _places(found, len(samples))
-    return Detection(bool(found), round(best.strength, 2), round(chance, 2), message, places)
+    return Detection(bool(found), round(best.z, 2), round(chance, 2), message, places)
 
 
 def log10_chance(z: float, tried: float) -> float:
@@ -166,17 +150,20 @@ def whitened(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return joined[: len(clean)]
 
 
-def windows_of(white: NDArray[np.float32], begin: int, known: Pilot) -> list[BlockRange]:
+def windows_of(white: NDArray[np.float32], begin: int, signs: Signs) -> list[BlockRange]:
     """The windows of a segment of whitened samples whose first block is the file's `begin`th."""
-    around = np.add.outer(np.arange(EVERY), known.places) % EVERY
+    spectrum = np.conj(np.fft.rfft(signs))
+    around = np.add.outer(np.arange(EVERY), np.flatnonzero(signs[:EVERY])) % EVERY  # by lag
     found = []
     for first, stop in spans(-(-len(white) // BLOCK)):
         folded = _folded(white[first * BLOCK : stop * BLOCK], first)
         energy = np.square(folded, dtype=np.float64).reshape(-1, EVERY).sum(axis=0)
         norms = np.sqrt(energy[around].sum(axis=1)).astype(np.float32) + np.float32(1e-9)
-        z = np.fft.irfft(np.fft.rfft(folded) * known.spectrum).reshape(-1, EVERY) / norms
+        z = np.fft.irfft(np.fft.rfft(folded) * spectrum).reshape(-1, EVERY) / norms
         lag = int(np.abs(z).argmax())
-        found.append(BlockRange(begin + first, begin + stop, float(z.ravel()[lag]), lag))
+        best = float(z.ravel()[lag])
+        span = begin + first, begin + stop
+        found.append(BlockRange(*span, abs(best), lag, math.copysign(1, best)))
     return found
 
 
@@ -218,7 +205,7 @@ def _message(samples: NDArray[np.float32], window: BlockRange) -> int | None:
     white = whitened(samples[window.first * BLOCK : window.stop * BLOCK])
     folded = _folded(white, window.first)
     received = np.roll(folded, -window.lag)[DATA::EVERY] * key_signs(PUBLIC_KEY)[DATA::EVERY]
-    received = received * np.float32(math.copysign(1, window.z))
+    received = received * np.float32(window.polarity)
     sums = np.bincount(message_columns(), received, 1 << MESSAGE_BITS)
     fits: NDArray[np.float64] = sums.astype(np.float64)
     for bit in range(MESSAGE_BITS):
