@@ -87,6 +87,13 @@ function spans(blocks) {
 /** log10 of a bound on the chance. @param {number} z @param {number} tried hypotheses */
 const chanceOf = (z, tried) => Math.min(0, (Math.log(tried) - (z * z) / 2) / Math.LN10);
 
+/** Sums of white samples a period apart. @param {Float32Array} white @param {number} block of its first one @param {number} period */
+function folded(white, block, period) {
+  const sums = new Float64Array(period);
+  white.forEach((value, n) => (sums[(n + ((block % 2) * period) / 2) % period] += value));
+  return sums;
+}
+
 /** @param {Float32Array} samples at RATE @param {Float32Array} signs of the key @returns {Detection} */
 export function detect(samples, signs) {
   const nothing = { marked: null, z: 0, chance: 0, message: null, places: [] };
@@ -98,15 +105,11 @@ export function detect(samples, signs) {
   const ranges = /** @type {Range[]} */ ([]);
   for (let start = 0; start < samples.length; start += SEGMENT * block) {
     const white = whitened(samples.subarray(start, start + SEGMENT * block));
-    const blocks = Math.ceil(white.length / block);
-    const sums = [new Float32Array(period)];
-    const energies = [new Float64Array(EVERY)];
-    for (let number = 0; number < blocks; number++) {
-      const [re, im, energy] = [new Float64Array(period), new Float64Array(period), Float64Array.from(energies[number])];
-      white.subarray(number * block, (number + 1) * block).forEach((value, n) => {
-        re[n + (number % 2) * block] = value;
-        energy[n % EVERY] += value * value;
-      });
+    for (const [first, stop] of spans(Math.ceil(white.length / block))) {
+      const [re, im] = [folded(white.subarray(first * block, stop * block), first, period), new Float64Array(period)];
+      const energy = new Float64Array(EVERY);
+      re.forEach((sum, n) => (energy[n % EVERY] += sum * sum));
+      const norms = energy.map((_, lag) => Math.sqrt(energy.reduce((all, one) => all + one) - energy[(lag + DATA) % EVERY]) + 1e-9);
       fourier.run(re, im);
       for (let n = 0; n < period; n++) {
         const real = re[n] * pilotRe[n] + im[n] * pilotIm[n];
@@ -114,18 +117,9 @@ export function detect(samples, signs) {
         re[n] = real;
       }
       fourier.run(re, im);
-      sums.push(sums[number].map((sum, lag) => sum + re[lag] / period));
-      energies.push(energy);
-    }
-    for (const [first, stop] of spans(blocks)) {
-      const norms = Array.from({ length: EVERY }, (_, lag) => {
-        let energy = 0;
-        for (let n = 0; n < DATA; n++) energy += energies[stop][(lag + n) % EVERY] - energies[first][(lag + n) % EVERY];
-        return Math.sqrt(energy) + 1e-9;
-      });
       const best = { first: start / block + first, stop: start / block + stop, z: 0, lag: 0 };
       for (let lag = 0; lag < period; lag++) {
-        const z = (sums[stop][lag] - sums[first][lag]) / norms[lag % EVERY];
+        const z = re[lag] / period / norms[lag % EVERY];
         if (Math.abs(z) > Math.abs(best.z)) Object.assign(best, { z, lag });
       }
       ranges.push(best);
@@ -136,17 +130,14 @@ export function detect(samples, signs) {
   const [z, chance] = [Math.abs(best.z), chanceOf(best.z, tried)];
   const found = ranges.filter((range) => chanceOf(range.z, tried) <= THRESHOLD);
   if (!found.length) return { ...nothing, marked: false, z, chance };
-  const part = samples.subarray(best.first * block, best.stop * block);
-  const message = messageIn(whitened(part), best, signs);
+  const white = whitened(samples.subarray(best.first * block, best.stop * block));
+  const message = messageIn(folded(white, best.first, period), best, signs);
   return { marked: true, z, chance, message, places: placesOf(found, block, samples.length) };
 }
 
-/** @param {Range[]} found @param {number} block @param {number} length samples */
+/** Where those ranges are that hold no shorter one. @param {Range[]} found @param {number} block @param {number} length samples */
 function placesOf(found, block, length) {
-  const least = /** @type {Range[]} */ ([]);
-  for (const one of found.toSorted((a, b) => a.stop - a.first - (b.stop - b.first))) {
-    if (!least.some(({ first, stop }) => one.first <= first && stop <= one.stop)) least.push(one);
-  }
+  const least = found.filter((one) => !found.some((other) => other !== one && one.first <= other.first && other.stop <= one.stop));
   const places = /** @type {{start_s: number, stop_s: number}[]} */ ([]);
   for (const { first, stop } of least.sort((a, b) => a.first - b.first)) {
     const place = { start_s: (first * block) / RATE, stop_s: Math.min(stop * block, length) / RATE };
@@ -157,21 +148,19 @@ function placesOf(found, block, length) {
   return places;
 }
 
-/** The message that fits best, by a Walsh-Hadamard transform. @param {Float32Array} white of the range
+/** The message that fits best, by a Walsh-Hadamard transform. @param {Float64Array} sums of a range, folded
  * @param {Range} range @param {Float32Array} signs */
-function messageIn(white, { first, z, lag }, signs) {
+function messageIn(sums, { z, lag }, signs) {
   const period = signs.length;
-  const folded = new Float64Array(period);
-  const begin = (first % 2) * (period / 2) - lag + period;
-  white.forEach((value, n) => (folded[(begin + n) % period] += value * Math.sign(z)));
   let fits = new Float64Array(MESSAGES);
   let energy = 0;
   for (let place = 0; place < period / EVERY; place++) {
     const at = place * EVERY + DATA;
     let column = 0;
     for (let bit = 0; bit < 16; bit++) column = 2 * column + Number(signs[(place * 16 + bit) % period] < 0);
-    fits[column] += folded[at] * signs[at];
-    energy += folded[at] ** 2;
+    const sum = sums[(at + lag) % period];
+    fits[column] += Math.sign(z) * sum * signs[at];
+    energy += sum ** 2;
   }
   for (let half = 1; half < MESSAGES; half *= 2) {
     fits = fits.map((fit, n) => (n & half ? fits[n - half] - fit : fit + fits[n + half]));

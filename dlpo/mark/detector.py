@@ -1,12 +1,13 @@
 """Finds the mark in samples: whitens them, and correlates them with a key's signs at every lag.
 
-Long audio is cut into blocks. Correlations of adjacent blocks add up, since signs go on from
-sentence to sentence: windows of 1, 2, 4, 8 and 16 blocks are tried.
+Long audio is cut into blocks, and windows of 1, 2, 4, 8 and 16 of them are tried: signs go on from
+sentence to sentence, so each window has a single lag.
 
 How likely chance finds as much is bounded for any sound that was made without the key: the sum of
 given numbers under signs that are as good as drawn exceeds z times the root of the sum of their
-squares, on either side, with a probability of at most 2 exp(-z^2 / 2) (Hoeffding). This times the
-number of lags, windows and speeds that were tried is `chance`.
+squares, on either side, with a probability of at most 2 exp(-z^2 / 2) (Hoeffding). The numbers are
+samples, those a period of the signs apart added up. This times the number of lags, windows and
+speeds that were tried is `chance`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ WINDOW, HOP = 512, 256  # samples of the whitening's spectra
 FLOOR = 0.1  # of a spectrum's mean: weaker bins are codecs' leftovers and are not raised
 
 Signs = NDArray[np.float32]
-Spectrum = NDArray[np.complex64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,34 +86,23 @@ class BlockRange:
     first: int
     stop: int
     z: float
-    """negative where the polarity is turned"""
     lag: int
     """where a period of the signs begins"""
+    polarity: float
+    """-1 where it is turned"""
 
-    @property
-    def strength(self) -> float:
-        """z of either polarity."""
-        return abs(self.z)
-
-
-@dataclass(frozen=True, slots=True)
-class Pilot:
-    """The signs that are known whatever the message is."""
-
-    signs: Signs
-    """(PERIOD,) 0 where unknown"""
-    spectrum: Spectrum
-    places: tuple[int, ...]
-    """those known among every four"""
+    def holds(self, other: BlockRange) -> bool:
+        """Whether all blocks of another range are some of these."""
+        return self.first <= other.first and other.stop <= self.stop
 
 
 @cache
-def pilot(own_key: bytes = b"") -> Pilot:
-    """What to correlate with: signs of the public key, or of one's own."""
-    places = (OWN,) if own_key else tuple(range(DATA))
+def pilot(own_key: bytes = b"") -> Signs:
+    """(PERIOD,) the public key's signs, or one's own, that no message changes; others are 0."""
     signs = key_signs(own_key or PUBLIC_KEY)
+    places = [OWN] if own_key else range(DATA)
     signs[~np.isin(np.arange(PERIOD) % EVERY, places)] = 0
-    return Pilot(signs, np.conj(np.fft.rfft(signs)).astype(np.complex64), places)
+    return signs
 
 
 def detect_samples(
@@ -128,18 +117,18 @@ def detect_samples(
     """
     if len(samples) < LEAST_S * RATE_HZ:
         return Detection(None)
-    known = pilot(own_key)
+    signs = pilot(own_key)
     windows: list[BlockRange] = []
     for start in range(0, len(samples), SEGMENT * BLOCK):
         white = whitened(samples[start : start + SEGMENT * BLOCK])
-        windows += windows_of(white, start // BLOCK, known)
+        windows += windows_of(white, start // BLOCK, signs)
     tried = math.log(2.0 * PERIOD * len(windows) * speeds)
-    best = max(windows, key=attrgetter("strength"))
-    chance = log10_chance(best.strength, tried)
-    found = [one for one in windows if log10_chance(one.strength, tried) <= THRESHOLD]
-    places = _merged([(w.first * BLOCK, min(w.stop * BLOCK, len(samples))) for w in _least(found)])
+    best = max(windows, key=attrgetter("z"))
+    chance = log10_chance(best.z, tried)
+    found = [one for one in windows if log10_chance(one.z, tried) <= THRESHOLD]
     message = _message(samples, best) if found else None
-    return Detection(bool(found), round(best.strength, 2), round(chance, 2), message, places)
+    places = _places(found, len(samples))
+    return Detection(bool(found), round(best.z, 2), round(chance, 2), message, places)
 
 
 def log10_chance(z: float, tried: float) -> float:
@@ -161,27 +150,29 @@ def whitened(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return joined[: len(clean)]
 
 
-def windows_of(white: NDArray[np.float32], begin: int, known: Pilot) -> list[BlockRange]:
+def windows_of(white: NDArray[np.float32], begin: int, signs: Signs) -> list[BlockRange]:
     """The windows of a segment of whitened samples whose first block is the file's `begin`th."""
-    blocks = -(-len(white) // BLOCK)
-    energy = np.zeros((blocks + 1, EVERY))
-    sums = np.zeros((blocks + 1, PERIOD), np.float32)
-    for number in range(blocks):
-        block = white[number * BLOCK : (number + 1) * BLOCK]
-        energy[number + 1] = np.bincount(np.arange(len(block)) % EVERY, block**2, EVERY)
-        turned = np.fft.rfft(np.pad(block, (0, PERIOD - len(block)))) * known.spectrum
-        lags = np.fft.irfft(turned, PERIOD)
-        sums[number + 1] = np.roll(lags, number % 2 * BLOCK)
-    energy, sums = energy.cumsum(axis=0), sums.cumsum(axis=0)
+    spectrum = np.conj(np.fft.rfft(signs))
+    around = np.add.outer(np.arange(EVERY), np.flatnonzero(signs[:EVERY])) % EVERY  # by lag
     found = []
-    for first, stop in spans(blocks):
-        by_place = energy[stop] - energy[first]  # of the samples at each place among every four
-        around = np.add.outer(np.arange(EVERY), known.places) % EVERY
-        norms = np.sqrt(by_place[around].sum(axis=1)).astype(np.float32) + np.float32(1e-9)
-        z = (sums[stop] - sums[first]).reshape(-1, EVERY) / norms
+    for first, stop in spans(-(-len(white) // BLOCK)):
+        folded = _folded(white[first * BLOCK : stop * BLOCK], first)
+        energy = np.square(folded, dtype=np.float64).reshape(-1, EVERY).sum(axis=0)
+        norms = np.sqrt(energy[around].sum(axis=1)).astype(np.float32) + np.float32(1e-9)
+        z = np.fft.irfft(np.fft.rfft(folded) * spectrum).reshape(-1, EVERY) / norms
         lag = int(np.abs(z).argmax())
-        found.append(BlockRange(begin + first, begin + stop, float(z.ravel()[lag]), lag))
+        best = float(z.ravel()[lag])
+        span = begin + first, begin + stop
+        found.append(BlockRange(*span, abs(best), lag, math.copysign(1, best)))
     return found
+
+
+def _folded(white: NDArray[np.float32], block: int) -> NDArray[np.float32]:
+    """(PERIOD,) sums of samples a period apart, from the beginning of the `block`th block on."""
+    before = block % 2 * BLOCK
+    padded = np.pad(white, (before, -(before + len(white)) % PERIOD))
+    sums: NDArray[np.float32] = padded.reshape(-1, PERIOD).sum(axis=0)
+    return sums
 
 
 def spans(blocks: int) -> list[tuple[int, int]]:
@@ -194,24 +185,14 @@ def spans(blocks: int) -> list[tuple[int, int]]:
     return [*found, (0, blocks)]
 
 
-def _least(found: list[BlockRange]) -> list[BlockRange]:
-    """Those windows that contain no shorter one."""
-    least: list[BlockRange] = []
-    for one in sorted(found, key=lambda window: window.stop - window.first):
-        if not any(one.first <= other.first and other.stop <= one.stop for other in least):
-            least.append(one)
-    return least
-
-
-def _merged(spans: list[tuple[int, int]]) -> tuple[Place, ...]:
-    """Places in seconds, of spans in samples that may overlap."""
-    merged: list[list[int]] = []
-    for start, stop in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1][1] = max(stop, merged[-1][1])
-        else:
-            merged.append([start, stop])
-    return tuple(Place(round(a / RATE_HZ, 2), round(b / RATE_HZ, 2)) for a, b in merged)
+def _places(found: list[BlockRange], length: int) -> tuple[Place, ...]:
+    """Where those windows are that hold no shorter one, of so many samples."""
+    heard = np.zeros(-(-length // BLOCK) + 2, np.int8)
+    for one in found:
+        if not any(one.holds(other) for other in found if other is not one):
+            heard[one.first + 1 : one.stop + 1] = 1
+    edges = np.minimum(np.flatnonzero(np.diff(heard)) * BLOCK, length) / RATE_HZ
+    return tuple(Place(round(a, 2), round(b, 2)) for a, b in edges.reshape(-1, 2).tolist())
 
 
 def _message(samples: NDArray[np.float32], window: BlockRange) -> int | None:
@@ -222,10 +203,9 @@ def _message(samples: NDArray[np.float32], window: BlockRange) -> int | None:
     has the correlation with every message.
     """
     white = whitened(samples[window.first * BLOCK : window.stop * BLOCK])
-    white = np.pad(white, (window.first % 2 * BLOCK, -len(white) % PERIOD + PERIOD))
-    folded = white[: len(white) // PERIOD * PERIOD].reshape(-1, PERIOD).sum(axis=0)
+    folded = _folded(white, window.first)
     received = np.roll(folded, -window.lag)[DATA::EVERY] * key_signs(PUBLIC_KEY)[DATA::EVERY]
-    received = received * np.float32(math.copysign(1, window.z))
+    received = received * np.float32(window.polarity)
     sums = np.bincount(message_columns(), received, 1 << MESSAGE_BITS)
     fits: NDArray[np.float64] = sums.astype(np.float64)
     for bit in range(MESSAGE_BITS):

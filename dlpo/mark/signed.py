@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from dlpo.errors import InputError, needs
 from dlpo.mark.stream import SOURCE_TYPE
 from dlpo.version import __version__
-
-MEDIA_TYPES = {".wav": "audio/wav", ".mp3": "audio/mpeg", ".flac": "audio/flac"}
-ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
 
 
 def sign_file(
@@ -24,47 +20,30 @@ def sign_file(
         path: of a WAV, MP3 or FLAC file.
         certificate: PEM of the signer's certificate and those up to its authority.
         key: PEM of its private key.
-        algorithm: one of `ALGORITHMS`, which fits the key.
+        algorithm: that fits the key, such as ed25519.
         timestamps: URL of a timestamp authority; none if empty.
 
     Raises:
-        InputError: the file, the certificate or the key can't be used.
+        InputError: the file, the certificate, the key or the algorithm can't be used.
         MissingExtraError: c2pa-python is not installed.
     """
     with needs("c2pa"):
         import c2pa
-    kind = MEDIA_TYPES.get(path.suffix.lower())
-    if kind is None or algorithm not in ALGORITHMS:
-        raise InputError(
-            f"{path}, {algorithm}: expected a file {', '.join(MEDIA_TYPES)} and one of"
-            f" {', '.join(ALGORITHMS)}"
-        )
-    signed = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
-    try:
-        info = c2pa.C2paSignerInfo(
-            algorithm.encode(),
-            certificate.read_bytes(),
-            key.read_bytes(),
-            timestamps.encode() or None,
-        )
-        with (
-            c2pa.Signer.from_info(info) as signer,
-            c2pa.Builder(json.dumps(_manifest(path.name))) as builder,
-            path.open("rb") as source,
-            signed.open("w+b") as target,
-        ):
-            builder.sign(signer, kind, source, target)
-        signed.replace(path)
-    except (OSError, ValueError, c2pa.C2paError) as error:
-        raise InputError(f"{path} can't be signed: {error}; check certificate and key") from error
-    finally:
-        signed.unlink(missing_ok=True)
-
-
-def _manifest(title: str) -> dict[str, Any]:
     created = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE}
-    return {
-        "title": title,
+    manifest = {
+        "title": path.name,
         "claim_generator_info": [{"name": "dlpo", "version": __version__}],
         "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [created]}}],
     }
+    signed = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
+    try:
+        identity = certificate.read_bytes(), key.read_bytes()
+        info = c2pa.C2paSignerInfo(algorithm.encode(), *identity, timestamps.encode() or None)
+        with c2pa.Signer.from_info(info) as signer, c2pa.Builder(json.dumps(manifest)) as builder:
+            builder.sign_file(path, signed, signer)
+        signed.replace(path)
+    except (OSError, ValueError, c2pa.C2paError) as error:
+        what = "expected a WAV, MP3 or FLAC file, a certificate, its key and their algorithm"
+        raise InputError(f"{path} can't be signed: {error}; {what}") from error
+    finally:
+        signed.unlink(missing_ok=True)

@@ -20,7 +20,6 @@ from dlpo.mark.detector import (
     LEAST_S,
     Detection,
     Place,
-    Spectrum,
     detect_samples,
     pilot,
     whitened,
@@ -76,9 +75,9 @@ def _best_speed(block: NDArray[np.float32], own_key: bytes) -> tuple[float, floa
 
 
 @cache
-def _low_signs(own_key: bytes) -> Spectrum:
+def _low_signs(own_key: bytes) -> NDArray[np.complex64]:
     """The spectrum of the signs below 4 kHz, at 8 kHz, for `_SIZE` samples."""
-    three = np.fft.rfft(np.tile(pilot(own_key).signs, LOWERED))
+    three = np.fft.rfft(np.tile(pilot(own_key), LOWERED))
     low = np.fft.irfft(three[: PERIOD // 2 + 1], PERIOD)
     return np.fft.rfft(low[:_SIZE].astype(np.float32)).astype(np.complex64)
 

@@ -104,6 +104,13 @@ def test_nothing_is_found_without_the_mark(voice: Synthesizer) -> None:
     assert detect_samples(np.zeros(RATE_HZ, np.float32)).marked is False
 
 
+@pytest.mark.parametrize("period", [4_096, 131_072])
+def test_loops_with_the_period_of_the_signs_are_not_marked(period: int) -> None:
+    loop = np.random.default_rng(2).standard_normal(period).astype(np.float32)
+
+    assert detect_samples(np.resize(loop, 44 * RATE_HZ)).marked is False
+
+
 def test_cuts_leave_the_bits(voice: Synthesizer) -> None:
     whole = voice.speak(REQUEST)
     chunks = [chunk.samples for chunk in voice.stream(voice.read(REQUEST))]

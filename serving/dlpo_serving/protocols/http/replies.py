@@ -145,6 +145,7 @@ class DlpoEvents(Delivery):
         return {
             "type": "speech.info",
             "voice": speech.manifest.voice,
+            "mark": speech.record.mark,
             "encoding": speech.format.encoding,
             "sample_rate": speech.format.sample_rate_hz,
             "steps": speech.steps,

@@ -192,6 +192,7 @@ class SpeechSockets(SpeechAnswers):
             max_msg_size=self.limits.body_bytes,
             compress=False,
         )
+        socket.headers["X-Mark"] = ", ".join(sorted(set(self.service.marks.values())))
         await socket.prepare(request)
         inbox, names = Inbox(socket, self.turns), request[FIELD_NAMES]
         reply = SocketReply(socket, inbox, dialect, names, self.limits.stall_s, pace)

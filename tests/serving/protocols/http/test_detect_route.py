@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import threading
@@ -14,6 +15,7 @@ from dlpo_serving.protocols.http import detect_route
 from dlpo_serving.voices import open_voice
 from tests.callers import WAIT_S
 from tests.serving.protocols.http.conftest import Client, RunningServer
+from tests.serving.protocols.http.sockets import connected, send
 
 RATE_HZ = 24_000
 WAV = {"Content-Type": "audio/wav"}
@@ -37,6 +39,18 @@ def test_server_finds_its_own_mark(
     found = json.loads(reply.read())
     assert (reply.status, found["marked"], found["message"]) == (200, True, 0)
     assert PUBLIC.named in client.get(server, "/readyz").read().decode()
+
+
+def test_a_socket_says_which_keys_mark(start_server: Callable[..., RunningServer]) -> None:
+    server = start_server(open_voice())
+
+    async def greeted() -> tuple[str, str]:
+        async with connected(server, "/v1/audio/speech/stream") as socket:
+            await send(socket, {"type": "begin", "input": "Hello."}, {"type": "end"})
+            info = await socket.receive_json()
+            return socket._response.headers["X-Mark"], info["mark"]
+
+    assert asyncio.run(asyncio.wait_for(greeted(), WAIT_S)) == (PUBLIC.named, PUBLIC.named)
 
 
 def test_speech_without_a_mark_says_so(client: Client, server: RunningServer) -> None:
