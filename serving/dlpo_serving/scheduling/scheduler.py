@@ -201,13 +201,11 @@ class Scheduler:
         """Predicted seconds to the first audio of a live call that came now, with the time until it
         would be admitted."""
         needs = self._needs(stream, now)
-        first_s = self._first_audio_s(stream, needs, now)
         try:
             self._displaced_by(stream, now)
-            self._load_with(stream, needs, first_s, now)
+            return self._load_with(stream, needs, now)[1]
         except OverloadError as error:
-            return error.retry_after_s + first_s
-        return first_s
+            return error.retry_after_s + self._first_audio_s(stream, needs, now)
 
     def file_after_s(self, now: float) -> float:
         """Predicted seconds until the first of the files under way is ready."""
@@ -305,21 +303,23 @@ class Scheduler:
         """Predicted seconds to the first audio of a stream, if its text, including reservations,
         can be spoken in time; raises otherwise."""
         needs = self._needs(stream, now)
-        first_s = self._first_audio_s(stream, needs, now)
         if stream.live:
-            self._check_promise(stream, needs, first_s, now)
-        elif sum(not other.live for other in needs) >= self._lanes:  # else they would starve
-            self._check_share(stream, needs, now)
-        if now + first_s + (0.0 if stream.live else stream.work_left_s()) > stream.ends_s:
+            first_s = self._check_promise(stream, needs, now)
+            ready_s = first_s
+        else:
+            if sum(not other.live for other in needs) >= self._lanes:  # else they would starve
+                self._check_share(stream, needs, now)
+            first_s = self._first_audio_s(stream, needs, now)
+            ready_s = first_s + stream.work_left_s()
+        if now + ready_s > stream.ends_s:
             raise DeadlineError(
                 f"deadline too short: first audio cannot be ready in {stream.ends_s - now:.3f} s"
             )
         return first_s
 
-    def _check_promise(
-        self, stream: Stream, needs: Mapping[Stream, float], first_s: float, now: float
-    ) -> None:
-        """Raise unless a live stream's first audio and all that follows will be in time."""
+    def _check_promise(self, stream: Stream, needs: Mapping[Stream, float], now: float) -> float:
+        """Predicted seconds to the first audio of a live stream; raises unless that and all that
+        follows will be in time."""
         if (named_s := stream.first_audio_s) is not None:
             alone_s = stream.unread_s + stream.work_due_s(now, FIRST_CHUNK_S)
             if alone_s > named_s:
@@ -329,7 +329,7 @@ class Scheduler:
                 )
         load = 1.0
         try:
-            load = self._load_with(stream, needs, first_s, now)
+            load, first_s = self._load_with(stream, needs, now)
         except PeerShareError:
             load = 0.0  # there is room for others
             raise
@@ -337,36 +337,40 @@ class Scheduler:
             if load >= self._recent_peak(now):
                 self._peak = load
                 self._peak_s = now
+        return first_s
 
     def _load_with(
-        self, stream: Stream, needs: Mapping[Stream, float], first_s: float, now: float
-    ) -> float:
+        self, stream: Stream, needs: Mapping[Stream, float], now: float
+    ) -> tuple[float, float]:
         """Raise OverloadError unless all live streams, including this one, can be served in time.
 
-        Returns the highest ratio of demand to limit over all tests, at most 1. Reference: the
-        demand bound of Baruah et al. 1990, at infinity and after each of the small first chunks.
+        Reference: the demand bound of Baruah et al. 1990, at infinity and after each of the small
+        first chunks.
 
         Args:
             needs: see `_needs`.
-            first_s: see `_first_audio_s`.
+
+        Returns:
+            The highest ratio of demand to limit over all tests, at most 1; predicted seconds to the
+            first audio of `stream`.
         """
-        load, named_s = 0.0, stream.first_audio_s
-        if named_s is not None or len(needs) >= self._lanes:  # else it gets a lane to itself
-            limit_s = self.policy.max_first_audio_s + stream.unread_s
-            setting = "max_first_audio_s"
-            if named_s is not None:
-                limit_s = named_s / (self._late_ratio if needs else 1.0)
-                setting = "first_audio_ms"
-            if first_s > limit_s:
-                raise OverloadError(
-                    f"the first sound would come after {first_s:.3f} s, too late by"
-                    f" {first_s - limit_s:.3f} s ({setting}); try again then",
-                    max(first_s - limit_s, MIN_RETRY_S),
-                )
-            load = first_s / limit_s
-        if len(needs) < self._lanes:
-            return load
-        load = max(load, self._check_share(stream, needs, now))
+        alone = len(needs) < self._lanes  # then it gets a lane to itself
+        load = 0.0 if alone else self._check_share(stream, needs, now)
+        first_s, named_s = self._first_audio_s(stream, needs, now), stream.first_audio_s
+        limit_s = self.policy.max_first_audio_s + stream.unread_s
+        setting = "max_first_audio_s"
+        if named_s is not None:
+            limit_s = named_s / (self._late_ratio if needs else 1.0)
+            setting = "first_audio_ms"
+        if first_s > limit_s and not (alone and named_s is None):
+            raise OverloadError(
+                f"the first sound would come after {first_s:.3f} s, too late by"
+                f" {first_s - limit_s:.3f} s ({setting}); try again then",
+                max(first_s - limit_s, MIN_RETRY_S),
+            )
+        if alone:
+            return 0.0, first_s
+        load = max(load, first_s / limit_s)
         share = self.policy.burst_utilisation * self._lanes
         for chunks_s, _ in stream.costs.lines.startup:
             within_s = chunks_s + FIRST_CHUNK_S  # every stream started by now wants one more chunk
@@ -378,7 +382,7 @@ class Scheduler:
                     max(due_s / share - within_s, MIN_RETRY_S),
                 )
             load = max(load, due_s / (share * within_s))
-        return load
+        return load, first_s
 
     def _check_share(self, stream: Stream, needs: Mapping[Stream, float], now: float) -> float:
         """Raise unless the lanes can keep up with all streams; the share that is then promised."""

@@ -89,6 +89,8 @@ class Costs:
         self.frames_per_character = FRAMES_PER_CHARACTER
         """at speed 1, running mean"""
         self._read_s = READ_S  # per character, running mean
+        (_, before_s), (_, spent_s) = ((0.0, 0.0), *lines.startup)[-2:]
+        self._chunk_s = spent_s - before_s  # for one of full length
 
     @property
     def slowdown(self) -> float:
@@ -110,8 +112,7 @@ class Costs:
 
     def chunk_s(self, steps: int) -> float:
         """Predicted seconds of a chunk of full length, with all lanes busy."""
-        (_, before_s), (_, spent_s) = ((0.0, 0.0), *self.lines.startup)[-2:]
-        return self.slowdown * (spent_s - before_s) * steps / self.lines.steps
+        return self._crowded.ratio * self._chunk_s * steps / self.lines.steps
 
     def unit_s(self, unit: Unit, batch: int) -> float:
         """Predicted seconds of a unit for `batch` streams, with all lanes busy."""
@@ -337,6 +338,8 @@ class Stream:
     def work_due_s(self, now: float, within_s: float) -> float:
         """Predicted compute seconds for the audio that is played within `within_s` seconds."""
         wanted_s = min(within_s - max(self.ahead_s(now), 0.0), self.left_s)
+        if wanted_s <= 0:  # as of most streams
+            return 0.0
         return self.costs.work_s(self.made_s + wanted_s, self.made_s, self.steps)
 
     def need(self, now: float, reserve_s: float) -> float:
