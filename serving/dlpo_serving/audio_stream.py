@@ -83,7 +83,7 @@ class AudioStream:
         Args:
             on_taken: called for each chunk taken, with its length in seconds.
             clock: seconds.
-            started_s: when the call came, if it had to wait; by default now.
+            started_s: when the call came, or a whole file's turn; by default now.
         """
         self.manifest = manifest
         """the voice's manifest"""

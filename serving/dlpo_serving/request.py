@@ -19,6 +19,7 @@ from dlpo_serving.errors import FieldViolation, RequestError, shortened, wrong_v
 MAX_SETTING = 100  # characters of a setting, a language or any other short value
 MAX_WORDS, MAX_DICTIONARY = 1_000, 100_000  # words in a dictionary; characters of all of it
 VOLUME = Range(ge=-40, le=12)  # nearly silent to limited throughout, in dB
+MAX_FIRST_AUDIO_MS = 60_000
 MAX_WORD = 100  # characters of a word in it; its pronunciation may have `MAX_WRITTEN`
 
 Alphabet = Literal["arpabet", "ipa"]
@@ -142,11 +143,24 @@ class SynthesisCall:
     timeout_s: float | None = None
     """seconds after which the caller gives up"""
     streamed: bool = True
-    """played while it is made; otherwise sent when complete"""
+    """sent while it is made; otherwise when complete"""
+    file: bool = False
+    """a whole file, which may wait for its turn; otherwise somebody listens while it is made"""
+    first_audio_ms: float | None = None
+    """the latest first audio that the caller accepts, which makes the call a live one; None: the
+    server's limit if it is one"""
 
     def __post_init__(self) -> None:
-        """Raises RequestError if the voice's name is too long."""
+        """Raises RequestError if the voice's name is too long, or the time is none."""
         check_length("voice", self.voice, MAX_VOICE_NAME)
+        if (named := self.first_audio_ms) is not None and not 0 < named <= MAX_FIRST_AUDIO_MS:
+            expected = f"above 0, at most {MAX_FIRST_AUDIO_MS} ms"
+            raise wrong_value("first_audio_ms", named, expected)
+
+    @property
+    def live(self) -> bool:
+        """Whether the call is heard in time or refused at once, and never waits."""
+        return not self.file or self.first_audio_ms is not None
 
 
 def check_length(field: str, value: object, most: int = MAX_SETTING) -> None:

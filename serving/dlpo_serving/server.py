@@ -210,8 +210,11 @@ async def run_server(
         ("dlpo_streams_active", "Calls in progress."): lambda one: len(one.streams),
         ("dlpo_streams_waiting", "Calls without audio yet."): Scheduler.waiting,
         ("dlpo_backlog_audio_seconds", "Audio admitted, not yet generated."): Scheduler.backlog_s,
-        ("dlpo_load_ratio", "Admitted cost / capacity, 1: full."): lambda one: one.load_ratio(
+        ("dlpo_load_ratio", "Cost of live calls / capacity, 1: full."): lambda one: one.load_ratio(
             clock()
+        ),
+        ("dlpo_files_waiting", "Whole files before their turn."): lambda _: (
+            executor.files_waiting()
         ),
     }
     for (name, text), figure in figures.items():
@@ -219,6 +222,8 @@ async def run_server(
     scope = CallScope(metrics, tracer, keys.authorize if keys else None, clock)
     quotas = Quotas(keys.quota, clock) if keys else None
     service = SynthesisService(executor, policy, settings, metrics, quotas, clock)
+    expected = "Until a sentence that came now would be heard, and admitted."
+    metrics.watch("dlpo_first_audio_expected_seconds", expected, service.expected_first_audio_s)
     status = health.aio.HealthServicer()
     await set_ready(status, False)
     try:

@@ -4,14 +4,16 @@
         async for chunk in audio:
             chunk.audio
 
-A call is admitted by its predicted cost before its text is parsed; later text is admitted as it
-arrives. Leaving the block, for whatever reason, frees the slot.
+A live call is admitted by its predicted cost before its text is parsed, or refused at once; later
+text is admitted as it arrives. A whole file waits for its turn. Leaving the block, for whatever
+reason, frees the slot.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -46,6 +48,7 @@ SLICE = 200  # characters of a piece parsed in one go, so that a book does not d
 PARSER_SLOTS = 4  # texts that have a thread to parse them, or are next to get one
 READ_AHEAD_S = 20.0  # with more audio than this still to be made, further text waits to be parsed
 READ_RETRY_S = 0.5
+SENTENCE = 80  # characters
 RELAXED_BACKLOG_S = 5.0  # with more than this, slices are parsed one by one, with rests in between
 PARSER_REST_RATIO = 9.0  # seconds of rest / seconds of parsing
 MAX_PIECES = 1 << 18  # of the text of a call, empty ones and flushes included
@@ -76,6 +79,7 @@ class SynthesisService:
         """
         self._executor = executor
         self._readers = asyncio.Semaphore(PARSER_SLOTS)
+        self._file_reader = asyncio.Lock()  # one, so that live calls don't wait for books
         self._reader_ahead = asyncio.Lock()
         self._policy = policy
         self._settings = settings
@@ -86,6 +90,7 @@ class SynthesisService:
         self.offered = OfferedVoices()
         """the voices by name: add them here; calls in progress keep theirs"""
         self._memory = TextMemory()
+        self._file_memory = TextMemory()
         self.max_characters = settings.max_characters
         """of the text of a call"""
         self._leaving = False
@@ -115,6 +120,21 @@ class SynthesisService:
     def ready(self) -> bool:
         """Whether there is a voice, and load balancers may send calls here."""
         return bool(self.voices) and not self._leaving
+
+    def expected_first_audio_s(self) -> float:
+        """Predicted seconds until a sentence that came now would be heard, with the time until it
+        would be admitted; 0 while no voice is loaded."""
+        if (voice := self.offered.default) is None:
+            return 0.0
+        now = self._clock()
+        stream = Stream(
+            voice.costs,
+            voice.manifest.steps,
+            now,
+            voice.costs.audio_s(SENTENCE, 1.0),
+            reading_s=voice.costs.reading_s(SENTENCE),
+        )
+        return self._executor.ask(lambda one: one.expected_first_audio_s(stream, now))
 
     def leave(self) -> None:
         """Stop being ready; calls that still arrive are served until `drain`."""
@@ -189,7 +209,9 @@ class SynthesisService:
             arrived_s=now,
             expected_audio_s=voice.costs.audio_s(characters, request.speed),
             max_batch=voice.synthesizer.engine.max_batch,
-            slack_s=0.0 if call.streamed else self._policy.unary_slack_s,
+            live=call.live,
+            first_audio_s=call.first_audio_ms and call.first_audio_ms / 1000,
+            reading_s=voice.costs.reading_s(characters),
             ends_s=inf if call.timeout_s is None else now + call.timeout_s,
             peer=record.caller or record.peer,
             more_text=further is not None,
@@ -207,20 +229,21 @@ class SynthesisService:
             self.calls += 1
             self._idle.clear()
             try:
-                await self._admit(stream)
+                await self._admit(stream, call)
                 if self._quotas:
                     self._count(record.caller, characters + words)
                 audio = AudioStream(
-                    manifest, format, steps, request.seed, on_taken, self._metrics, self._clock, now
-                )
+                    manifest, format, steps, request.seed, on_taken, self._metrics, self._clock,
+                    now if call.live else self._clock(),
+                )  # fmt: skip
                 reader = voice.synthesizer.text_reader
                 if words:
-                    request = await self._read(partial(reader.parsed, request), words)
+                    request = await self._read(partial(reader.parsed, request), words, stream)
                     call = replace(call, request=request)
                 job = voice.synthesizer.open_job(request, steps)
                 if characters or further is None:
                     read = partial(reader.read, request, looks_like)
-                    text = await self._read(read, characters)
+                    text = await self._read(read, characters, stream)
                     expected_s = voice.expected_s(text.sentences, request.speed)
                     self._executor.expect(stream, expected_s)
                     if not call.streamed:
@@ -254,36 +277,44 @@ class SynthesisService:
         if characters:
             self._metrics.key_characters.labels(caller).inc(characters)
 
-    async def _admit(self, stream: Stream) -> None:
-        """Admit a stream, or wait in line until there is a place for it.
+    async def _admit(self, stream: Stream, call: SynthesisCall) -> None:
+        """Admit a live call, or wait until it is a whole file's turn.
 
         Raises:
-            OverloadError: there was none within the setting `queue_s`.
+            OverloadError: there is no room, or for a file none within the setting `queue_s`.
             DeadlineError: see `Scheduler.admit`.
         """
-        patience_s = min(self._settings.queue_s, stream.ends_s - self._clock())
-        if (waiting := self._executor.admit(stream, may_wait=patience_s > 0)) is None:
+        if (waiting := self._executor.admit(stream)) is None:
             return
+        queue_s, request = self._settings.queue_s, call.request
+        size = sys.getsizeof(request.text) + 4 * size_of(request.dictionary)
         try:
-            async with asyncio.timeout(patience_s):
-                await asyncio.wrap_future(waiting.starts)
-        except TimeoutError:
-            raise self._executor.refusal_of(waiting) from None
+            self._file_memory.take(size)
+            try:
+                async with asyncio.timeout(min(queue_s, stream.ends_s - self._clock())):
+                    await asyncio.wrap_future(waiting.starts)
+            except TimeoutError:
+                raise self._executor.refusal_of(queue_s) from None
+            finally:
+                self._file_memory.give_back(size)
         finally:
-            self._executor.give_up_call(waiting)
+            self._executor.give_up_file(waiting)
 
     def _check_length(self, characters: int) -> None:
         if characters > self.max_characters:
             raise too_long(characters, self.max_characters)
 
-    async def _read(self, read: Callable[[], T], characters: int) -> T:
+    async def _read(self, read: Callable[[], T], characters: int, stream: Stream) -> T:
         """Run `read`: on a thread, unless the text is short and no other call could wait for it."""
         start_s = self._clock()
         if self.calls == 1 and characters <= SLICE:
             result = read()  # passing it to a thread and back takes longer
         else:
-            async with self._readers:
+            async with self._readers if stream.live else self._file_reader:
+                began_s = self._clock()
                 result = await asyncio.to_thread(read)
+            if stream.live and characters:
+                stream.costs.observe_reading(characters, self._clock() - began_s)
         if trace := current_call().trace:
             trace.part("normalise", self._clock() - start_s)
         return result
@@ -368,10 +399,10 @@ class SynthesisService:
         if reserved_s and left_s > RELAXED_BACKLOG_S:
             async with self._reader_ahead:
                 start_s = self._clock()
-                text = await self._read(read, characters)
+                text = await self._read(read, characters, stream)
                 await asyncio.sleep(PARSER_REST_RATIO * (self._clock() - start_s))
         else:
-            text = await self._read(read, characters)
+            text = await self._read(read, characters, stream)
         audio_s = voice.expected_s(text.sentences, speed)
         if audio_s and not reserved_s:
             await self._reserve(stream, audio_s)

@@ -84,6 +84,12 @@ def search_of(*levels: LevelResult, server: TestedServer = SERVER) -> KneeSearch
     return KneeSearch(server, "closed", {one.figures["load"]: one for one in levels})
 
 
+@pytest.mark.parametrize(("gap_s", "share"), [(0.09, 1.0), (0.11, 0.0)])
+def test_a_short_gap_leaves_a_stream_continuous(gap_s: float, share: float) -> None:
+    device = call(0, (0.0, 1.0), (1.0 + gap_s, 1.0)).device
+    assert underrun_figures([device])["streaming_continuity"] == share
+
+
 def test_arrivals_are_a_poisson_process() -> None:
     times = np.array(arrival_times(50, 200, Random(3)))
 
@@ -100,6 +106,7 @@ def test_underruns_are_counted_by_stream_and_by_time() -> None:
     figures = underrun_figures([dry, good, AudioDevice()])
 
     assert figures["underrun_calls"] == 0.5
+    assert figures["streaming_continuity"] == 0.5
     assert figures["underrun_s"] == 1.5
     assert figures["underrun_share"] == pytest.approx(1.5 / 7)
     assert figures["gap_ms_max"] == 1000

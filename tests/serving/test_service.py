@@ -118,6 +118,40 @@ async def test_long_text_and_full_server_refuse_before_parsing(
         assert 0.1 <= caught.value.retry_after_s <= 10.0
 
 
+async def test_a_file_waits_for_its_turn_and_no_longer(with_service: Speak) -> None:
+    one, settings = AdmissionPolicy(max_streams=1), ServerSettings(queue_s=0.2)
+    async with with_service(one, settings) as service:
+        async with service.synthesize(call(LONG, file=True)):
+            with pytest.raises(OverloadError, match="queue_s"):
+                await audio_of(service, call(file=True))
+            with pytest.raises(OverloadError, match="max_streams"):  # it has named a time
+                async with service.synthesize(call(first_audio_ms=1000)):
+                    await audio_of(service, call(file=True, first_audio_ms=1000))
+            waiting = asyncio.create_task(audio_of(service, call(file=True)))
+        assert len(await waiting)
+
+
+async def test_a_caller_who_hangs_up_leaves_the_queue(with_service: Speak) -> None:
+    async with with_service(AdmissionPolicy(max_streams=1)) as service:
+        waiting = service._executor.files_waiting
+        async with service.synthesize(call(LONG, file=True)):
+            files = [asyncio.create_task(audio_of(service, call(file=True))) for _ in range(3)]
+            while waiting() < 3:
+                await asyncio.sleep(0.01)
+            files[0].cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await files[0]
+            assert waiting() == 2
+        assert all(len(audio) for audio in await asyncio.gather(*files[1:]))
+        assert (service.calls, service._file_memory.held_bytes) == (0, 0)
+
+
+async def test_a_time_to_first_audio_must_be_one() -> None:
+    for wrong in (0, -1, 60_001, float("nan")):
+        with pytest.raises(RequestError, match="first_audio_ms"):
+            call(first_audio_ms=wrong)
+
+
 async def test_open_call_keeps_a_replaced_or_removed_voice(
     with_service: Speak,
 ) -> None:

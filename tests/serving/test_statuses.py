@@ -114,9 +114,15 @@ def test_every_wrong_field_has_its_protocols_name() -> None:
     assert reply.message == "input: is empty; sample_rate: is 3; speed: is 9"
 
 
-@pytest.mark.parametrize(("seconds", "header"), [(0.02, "1"), (1.0, "1"), (7.2, "8")])
-def test_retryable_errors_carry_a_retry_time(seconds: float, header: str) -> None:
-    for error in (OverloadError("full", seconds), QuotaError("used up", "alice", seconds)):
+@pytest.mark.parametrize(
+    ("seconds", "full", "used_up"), [(0.02, "1", "1"), (1.0, "1", "1"), (7.2, "7", "8")]
+)
+def test_retryable_errors_carry_a_retry_time(seconds: float, full: str, used_up: str) -> None:
+    """A full server's is no longer than what it predicts, a quota's no shorter."""
+    for error, header in (
+        (OverloadError("full", seconds), full),
+        (QuotaError("used up", "alice", seconds), used_up),
+    ):
         retry = detail(status_message(error), RetryInfo).retry_delay
         headers = reply_to(error).headers
         assert retry.ToMilliseconds() == round(1000 * seconds) == int(headers["retry-after-ms"])

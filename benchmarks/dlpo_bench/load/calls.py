@@ -18,6 +18,7 @@ from dlpo_bench.options import ProtocolName
 RATES_HZ: Mapping[str, int] = {"dlpo": 0, "riva": 22_050, "openai": 24_000}
 """Sample rate: dlpo.v1 reports it, Riva's clients request one, OpenAI's pcm has this one."""
 SAMPLE_BYTES = 2
+CONTINUITY_S = 0.1  # the worst gap of a request that vllm-omni's bench calls continuous
 EXPECTED = (
     "expected HOST:PORT or riva://HOST:PORT, dlpo://HOST:PORT, or http://HOST:PORT/v1 of an"
     " OpenAI-compatible server, each with ?voice=NAME, model, rate_hz or metrics=URL where needed"
@@ -112,6 +113,7 @@ def underrun_figures(devices: Sequence[AudioDevice]) -> dict[str, float]:
     """How often and how long listeners waited in mid-speech.
 
     Returns:
+        `streaming_continuity`, the share of streams whose worst gap is below `CONTINUITY_S`;
         `underrun_calls`, the share of streams with a gap; `underrun_s`, the sum of all gaps;
         `underrun_share`, their share of the time from first to last sound; `gap_ms_p95` and
         `gap_ms_max` over all gaps, 0 if there are none.
@@ -120,7 +122,9 @@ def underrun_figures(devices: Sequence[AudioDevice]) -> dict[str, float]:
     gaps_ms = [1000 * gap_s for device in begun for gap_s in device.gaps_s]
     underrun_s = sum(gaps_ms) / 1000
     played_s = underrun_s + sum(device.audio_s for device in begun)
+    broken = sum(max(one.gaps_s, default=0.0) >= CONTINUITY_S for one in begun)
     return {
+        "streaming_continuity": 1 - broken / len(begun) if begun else 0.0,
         "underrun_calls": sum(bool(one.gaps_s) for one in begun) / len(begun) if begun else 0.0,
         "underrun_s": underrun_s,
         "underrun_share": underrun_s / played_s if played_s else 0.0,

@@ -54,7 +54,9 @@ class Metrics:
             "grpc_server_handling_seconds", "From a call's start to its end.", _CALL_S, _METHOD
         )
         self.first_audio_s = histogram(
-            "dlpo_ttfa_seconds", "From a call's start to its first audio.", _LATENCY_S
+            "dlpo_ttfa_seconds",
+            "From a call's start, or a file's turn, to first audio.",
+            _LATENCY_S,
         )
         self.real_time_factor = histogram(
             "dlpo_rtf", "Time to make a call's audio / its duration.", _FACTORS

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from dlpo_serving.rpc.interceptor import FieldPath
 from dlpo_serving.service import SynthesisService
 
-COLUMNS = ("API", "for", "text in pieces", "interruption", "times", "key")
+COLUMNS = ("API", "for", "live", "text in pieces", "interruption", "times", "key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,8 @@ class Api:
     """of the docs, with its section"""
     uses: str
     """who takes it, and what for"""
+    live: str = "yes"
+    """which calls are heard in time or refused at once; others are whole files, which may wait"""
     pieces: str = "no"
     """whether a text may come in pieces"""
     interruption: str = "close the connection"
@@ -56,7 +58,7 @@ class Api:
         """The row, in Markdown."""
         keys = "none: keep the port local" if self.keys is None else str(self.keys)
         name = f"[{self.name}]({self.page})"
-        return _row(name, self.uses, self.pieces, self.interruption, self.times, keys)
+        return _row(name, self.uses, self.live, self.pieces, self.interruption, self.times, keys)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,6 +154,7 @@ API = HttpApi(
     name="Deepgram",
     page="http.md#cartesia-deepgram-kokoro-fastapi-jambonz-vapi",
     uses="telephony stacks",
+    live="WebSocket, samples without `container`",
     pieces="yes",
     interruption="`Clear`",
     keys=KeyPlaces(scheme="Token"),

@@ -42,7 +42,7 @@ def read_message(message: Mapping[str, Any]) -> SpeechBody:
             "language": message.get("language"),
             "ssml": message.get("type") == "ssml",
             "response_format": "mp3",
-            **{name: message.get(name) for name in PAUSES},
+            **{name: message.get(name) for name in (*PAUSES, "first_audio_ms")},
         }
     )
 
@@ -95,7 +95,7 @@ class JambonzDialect(Dialect):
 
 async def _speak(answers: SpeechAnswers, request: web.Request) -> web.StreamResponse:
     body = read_message(await answers.body_of(request))
-    return await answers.answer(request, body, audio_alone)
+    return await answers.answer(request, body, audio_alone, live=True)
 
 
 async def _converse(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:

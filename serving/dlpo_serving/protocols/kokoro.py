@@ -79,7 +79,8 @@ async def _captioned(answers: SpeechAnswers, request: web.Request) -> web.Stream
     body = read_speech_fields(known, answers.limits.strict)
     whole = fields.get("stream", True) is False
     plain = replace(body, stream_format="audio", captions="")
-    return await answers.answer(request, plain, CaptionedObject if whole else Captions, whole)
+    open = CaptionedObject if whole else Captions
+    return await answers.answer(request, plain, open, whole, live=not whole)
 
 
 async def _combine(answers: SpeechAnswers, request: web.Request) -> web.Response:
@@ -97,6 +98,7 @@ API = HttpApi(
     name="Kokoro-FastAPI",
     page="http.md#cartesia-deepgram-kokoro-fastapi-jambonz-vapi",
     uses="what calls it already",
+    live="unless `stream` is false",
     times="words",
     routes=[
         post("/dev/captioned_speech", _captioned, "Kokoro-FastAPI's: audio and times of words"),

@@ -44,6 +44,7 @@ SPEECH_API = HttpApi(
     name="OpenAI's speech route",
     page="http.md#the-request",
     uses="whole texts, files, captions; the widest choice of clients",
+    live="with `stream`, events or samples (`pcm`, `mulaw`, `alaw`)",
     times='with `stream_format: "dlpo"`, and as captions',
     routes=[
         post("/v1/audio/speech", _speak, "Speak a text; the reply starts with the first audio")

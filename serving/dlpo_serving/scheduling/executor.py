@@ -18,9 +18,9 @@ from dlpo.text import Sentence
 from dlpo_serving.errors import CallRejectedError, DisplacedError, OverloadError, PeerShareError
 from dlpo_serving.operations.call_scope import CallRecord
 from dlpo_serving.operations.metrics import Metrics
+from dlpo_serving.scheduling.file_queue import FileQueue, WaitingFile
 from dlpo_serving.scheduling.scheduler import Batch, Scheduler
 from dlpo_serving.scheduling.stream import Stream
-from dlpo_serving.scheduling.waiting_line import WaitingCall, WaitingLine
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ _Outcome = AudioChunk | Exception | None
 
 SPAN_NAMES = {"encode": "encode", "frames": "frames", "denoise": "decode chunk"}
 LAST_UNIT_S = 5.0  # how long a running unit may still take when the executor closes
-RETRY_S = 0.02  # between two attempts to admit waiting text
+RETRY_S = 0.02  # between two attempts to admit waiting text and files
 NICENESS = 5  # of the lanes, so that the event loop answers while they compute
 
 _log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class EngineExecutor:
         self._sinks: dict[Stream, ChunkSink] = {}
         self._tasks: deque[Callable[[], None]] = deque()
         self._waiting_text: deque[WaitingText] = deque()  # in order of admission
-        self._line = WaitingLine(scheduler)
+        self._files = FileQueue(scheduler)
         self._retried_s = clock()
         self._closing = False
         self.lanes = lanes
@@ -121,46 +121,39 @@ class EngineExecutor:
             self._changed.notify_all()
         return future
 
-    def admit(self, stream: Stream, may_wait: bool = False) -> WaitingCall | None:
+    def admit(self, stream: Stream) -> WaitingFile | None:
         """Reserve a slot; see `Scheduler.admit`. `remove` must follow sooner or later.
 
-        Args:
-            may_wait: join the line of waiting calls if the slot is not free yet.
-
         Returns:
-            What to wait for, if it waits; `give_up_call` must follow.
+            What a whole file waits for, if its turn has not come; `give_up_file` must follow.
         """
         with self._changed:
             now = self._clock()
-            try:
-                # Nobody overtakes those who wait, but for a caller with a share of its own left.
-                if refusal := self._line.refusal:
-                    raise OverloadError(str(refusal), refusal.retry_after_s)
-                displaced = self._scheduler.admit(stream, now)
-            except OverloadError as error:
-                if not may_wait or len(self._line) >= self._scheduler.policy.max_streams:
-                    raise self._line.refused(error, now) from None
-                waiting = self._line.join(stream, error)
-                self._admit_waiting_calls(now)
-                self._changed.notify_all()  # idle lanes retry it from now on
-                return waiting
-            if displaced:
-                self._fail(displaced, DisplacedError())
-            return None
+            if stream.live:
+                if displaced := self._scheduler.admit(stream, now):
+                    self._fail(displaced, DisplacedError())
+                return None
+            file = self._files.join(stream, now)
+            self._files.admit(now)
+            if file.starts.done():
+                file.starts.result()
+                return None
+            self._changed.notify_all()  # idle lanes retry it from now on
+            return file
 
-    def give_up_call(self, call: WaitingCall) -> None:
-        """Stop waiting for a call to start."""
+    def give_up_file(self, file: WaitingFile) -> None:
+        """Stop waiting for a file to start."""
         with self._changed:
-            self._line.leave(call)
+            self._files.leave(file)
 
-    def refusal_of(self, call: WaitingCall) -> OverloadError:
-        """The error for a call that has waited in vain."""
+    def refusal_of(self, queue_s: float) -> OverloadError:
+        """The error for a file that has waited for `queue_s` in vain."""
         with self._changed:
-            return self._line.refused(call.refusal, self._clock())
+            return self._files.refusal(queue_s, self._clock())
 
-    def _admit_waiting_calls(self, now: float) -> None:
-        for displaced in self._line.admit(now):
-            self._fail(displaced, DisplacedError())
+    def files_waiting(self) -> int:
+        """How many whole files wait for their turn."""
+        return len(self._files)
 
     def expect(self, stream: Stream, audio_s: float) -> None:
         """Correct the predicted length of a stream's audio, once its text has been parsed."""
@@ -230,6 +223,7 @@ class EngineExecutor:
         """Note that the caller has taken `audio_s` seconds of audio."""
         with self._changed:
             was_held = self._scheduler.is_held(stream)
+            self._scheduler.heard(stream, self._clock())
             stream.taken(audio_s)
             if was_held:
                 self._changed.notify_all()
@@ -239,6 +233,7 @@ class EngineExecutor:
         with self._changed:
             self._scheduler.remove(stream)
             self._sinks.pop(stream, None)
+            self._files.admit(self._clock())
             self._changed.notify_all()
 
     def ask(self, question: Callable[[Scheduler], float]) -> float:
@@ -339,13 +334,15 @@ class EngineExecutor:
         if self._tasks:
             return self._tasks.popleft()
         now = self._clock()
-        self._admit_waiting_text(now)
-        self._admit_waiting_calls(now)
+        if now - self._retried_s >= RETRY_S:
+            self._retried_s = now
+            self._admit_waiting_text(now)
+            self._files.admit(now)
         if batch := self._scheduler.next_batch(now):
             lane.batch, lane.beats = batch, 0
             lane.busy_lanes = self._scheduler.busy_lanes
             for stream in batch.streams:
-                if batch.unit.stage == "encode" and stream.started_s is None:
+                if batch.unit.stage == "encode" and stream.live and stream.started_s is None:
                     self._metrics.queue_wait_s.observe(now - stream.ready_s)
                     if (sink := self._sinks.get(stream)) and sink.record.trace:
                         sink.record.trace.part("queue", now - stream.ready_s)
@@ -358,7 +355,7 @@ class EngineExecutor:
                 if work := self._next_work(lane):
                     return work
                 wait_s = self._scheduler.next_urgency_s() - self._clock()
-                if self._waiting_text or self._line:
+                if self._waiting_text or self._files:
                     wait_s = min(wait_s, RETRY_S)
                 self._changed.wait(None if wait_s == inf else max(wait_s, 0.001))
             return None
@@ -368,9 +365,6 @@ class EngineExecutor:
 
         Text of a peer that has used up its share is skipped, so it does not block the others.
         """
-        if now - self._retried_s < RETRY_S:
-            return
-        self._retried_s = now
         full: set[str] = set()  # peers
         for text in tuple(self._waiting_text):
             if text.stream.peer in full:

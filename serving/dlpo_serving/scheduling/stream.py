@@ -13,6 +13,7 @@ MEMORY_S = 1.0  # compute time over which the machine's speed is averaged
 WARM_UP_S = 0.25  # compute time that the warm-up counts as
 OUTLIER = 16.0  # cap on measured / predicted time of a unit: the process may have been suspended
 FRAMES_PER_CHARACTER = 5.0  # at 80 frames a second: 16 characters a second
+READ_S = 2e-5  # per character
 FIRST_CHUNK_S = 0.1  # of audio: the first chunk; any less counts as nothing
 ROUNDING_S = 1e-9  # what sums of an hour's chunks differ by, added in another order; no sample
 
@@ -87,6 +88,9 @@ class Costs:
         self._alone = _SpeedRatio(1.0 / lines.contention)
         self.frames_per_character = FRAMES_PER_CHARACTER
         """at speed 1, running mean"""
+        self._read_s = READ_S  # per character, running mean
+        (_, before_s), (_, spent_s) = ((0.0, 0.0), *lines.startup)[-2:]
+        self._chunk_s = spent_s - before_s  # for one of full length
 
     @property
     def slowdown(self) -> float:
@@ -101,6 +105,18 @@ class Costs:
         """Predicted compute seconds from `made_s` seconds of a stream's audio to `audio_s`."""
         seconds = self._spent_s(audio_s) - self._spent_s(made_s)
         return self._crowded.ratio * max(seconds, 0.0) * steps / self.lines.steps
+
+    def reading_s(self, characters: int) -> float:
+        """Predicted seconds to read a text."""
+        return characters * self._read_s
+
+    def chunk_s(self, steps: int) -> float:
+        """Predicted seconds of a chunk of full length, with all lanes busy."""
+        return self._crowded.ratio * self._chunk_s * steps / self.lines.steps
+
+    def unit_s(self, unit: Unit, batch: int) -> float:
+        """Predicted seconds of a unit for `batch` streams, with all lanes busy."""
+        return self.slowdown * self._line_s(unit, batch)
 
     def rate(self, steps: int) -> float:
         """Predicted compute seconds per second of audio, after the first chunks."""
@@ -126,6 +142,10 @@ class Costs:
             before = self._alone.ratio
             self._alone.observe(line_s, seconds)
             self._crowded.ratio *= self._alone.ratio / before
+
+    def observe_reading(self, characters: int, seconds: float) -> None:
+        """Learn from a text that was read."""
+        self._read_s += _MEMORY * (seconds / characters - self._read_s)
 
     def observe_text(self, characters: int, audio_s: float, speed: float) -> None:
         """Learn the pace from a text that was spoken to the end."""
@@ -155,10 +175,11 @@ class Costs:
 class AdmissionPolicy:
     """Limits for admission, times in seconds; docs/scheduling.md says how each was chosen."""
 
-    first_audio_s: float = 0.05
-    """deadline of a stream's first chunk, after its arrival"""
+    early_chunks: float = 2.0
+    """how long before it is played each chunk but the first is due, in times that a chunk takes"""
     max_first_audio_s: float = 0.25
-    """a call whose first audio is predicted later than this is refused"""
+    """a live call whose first audio is predicted later than this after its text has been read is
+    refused, unless it names a time of its own"""
     utilisation: float = 0.72
     """share of the lanes that admitted streams may need to play without a gap"""
     lead_s: float = 1.0
@@ -166,13 +187,11 @@ class AdmissionPolicy:
     burst_utilisation: float = 0.6
     """`utilisation` over the next seconds if many begin at once: chunks may wait for longer ones"""
     reserve_s: float = 2.0
-    """audio that each stream should have buffered when the server is full"""
+    """audio that each stream should have buffered when the server is full, before files go on"""
     max_untaken_s: float = 30.0
     """a stream with more unread audio than this is paused"""
-    unary_slack_s: float = 2.0
-    """how much later than a streamed call a unary one may be computed"""
     max_streams: int = 500
-    """concurrent calls, whatever they cost"""
+    """concurrent live calls, and as many whole files, whatever they cost"""
     peer_share: float = 0.9
     """share of streams and lanes allowed per key, or without keys per connection"""
 
@@ -202,8 +221,14 @@ class Stream:
     """predicted length of the whole audio; grows with the text"""
     max_batch: int = 1
     """how many streams its engine denoises in one batch"""
-    slack_s: float = 0.0
-    """how much later than its playback time each chunk may be made"""
+    live: bool = True
+    """played while it is made; a whole file waits for its turn and yields to what is live"""
+    first_audio_s: float | None = None
+    """the latest first audio after its arrival that its caller accepts; None: the server's limit"""
+    reading_s: float = 0.0
+    """predicted time to read its first text; see `unread_s`"""
+    expected_s: float | None = None
+    """when its first audio was predicted, after its arrival, until that is taken"""
     ends_s: float = inf
     """when the caller gives up"""
     peer: str = ""
@@ -235,6 +260,11 @@ class Stream:
         return self.running or (self.work is not None and self.work.next_unit is not None)
 
     @property
+    def unread_s(self) -> float:
+        """Predicted seconds of reading before there is something to compute."""
+        return self.reading_s if self.work is None else 0.0
+
+    @property
     def is_idle(self) -> bool:
         """Whether everything has been spoken and taken, and it waits for its writer."""
         pending = self.has_unit or self.waiting_s or self.left_s
@@ -250,12 +280,17 @@ class Stream:
         """Predicted seconds of audio still to be made."""
         return max(self.expected_audio_s - self.made_s, 0.0) + self.reserved_s
 
-    def due_s(self, now: float, first_audio_s: float) -> float:
-        """When its next chunk is due: the first `first_audio_s` after its arrival, others as long
-        before they are played, so that late newcomers don't make it run dry."""
-        playing = self.started_s is not None
-        due = now + self.ahead_s(now) - first_audio_s if playing else self.arrived_s + first_audio_s
-        return min(due + self.slack_s, self.ends_s)
+    def ends_after_s(self, now: float) -> float:
+        """Predicted seconds until all of it has been played."""
+        return max(self.ahead_s(now), 0.0) + self.left_s
+
+    def due_s(self, now: float, early_chunks: float) -> float:
+        """When its next chunk is due: the first at once, others a little before they are played, so
+        that newcomers don't make it run dry."""
+        due = self.arrived_s
+        if self.started_s is not None:
+            due = now + self.ahead_s(now) - early_chunks * self.costs.chunk_s(self.steps)
+        return min(due, self.ends_s)
 
     def ahead_s(self, now: float) -> float:
         """Seconds of audio made but not played yet; negative if playback has run dry."""
@@ -303,6 +338,8 @@ class Stream:
     def work_due_s(self, now: float, within_s: float) -> float:
         """Predicted compute seconds for the audio that is played within `within_s` seconds."""
         wanted_s = min(within_s - max(self.ahead_s(now), 0.0), self.left_s)
+        if wanted_s <= 0:  # as of most streams
+            return 0.0
         return self.costs.work_s(self.made_s + wanted_s, self.made_s, self.steps)
 
     def need(self, now: float, reserve_s: float) -> float:

@@ -121,17 +121,18 @@ class ServerSettings:
     """parallel engine threads; by default, one per core on a CPU, else one"""
 
     max_streams: Count = 500
-    """maximum concurrent calls, whatever they cost; more are refused with RESOURCE_EXHAUSTED"""
+    """maximum concurrent live calls, whatever they cost; more are refused with RESOURCE_EXHAUSTED;
+    and as many whole files, of which more wait"""
     max_characters: Count = 10_000
     """maximum text length of a call, in characters"""
     peer_share: SomeShare = 0.9
     """maximum share of calls and lanes per key, or without keys per gRPC connection or HTTP
     address; use 1 behind a proxy that merges all callers into one"""
     max_first_audio_s: Positive = 0.25
-    """maximum wait for first audio in seconds, once it begins; calls that would wait longer wait in
-    the queue"""
-    queue_s: NotNegative = 1.0
-    """maximum seconds in the queue for a call that can't start at once; 0 refuses it instead"""
+    """latest first audio of a live call in seconds after its text has been read, unless it names
+    first_audio_ms; one that would be later is refused at once"""
+    queue_s: NotNegative = 60.0
+    """maximum seconds that a whole file may wait for its turn; 0 refuses it instead"""
     burst_share: SomeShare = 0.6
     """share of the lanes' time that calls may use while they start; with more of it, more calls
     start at once, and the chunks of playing ones may wait longer"""

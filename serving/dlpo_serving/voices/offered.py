@@ -72,6 +72,11 @@ class OfferedVoices:
         name, looks_like = (call.voice, None) if call.voice else self._choice.of(call.request)
         return self._known.get(name) or self._named(name), looks_like
 
+    @property
+    def default(self) -> LoadedVoice | None:
+        """The voice of calls that name none; None while none is loaded."""
+        return self._known.get("")
+
     def loaded(self) -> Sequence[Manifest]:
         """`manifests`; raises NotReadyError while no voice is loaded."""
         if not self.manifests:

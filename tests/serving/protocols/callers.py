@@ -41,6 +41,7 @@ from tests.serving.conftest import RunningServer
 RATE_HZ = 22_050  # the voice's own
 NOTHING: Mapping[str, str] = {}
 ENDINGS = ({"type": "Close"}, {"type": "input_text.done"})  # of a connection, which stays open here
+RIVA_BYTES = SynthesizeSpeechRequest.SerializeToString, SynthesizeSpeechResponse.FromString
 Words = Callable[[Message], list[str]]
 Conversation = Callable[[Request], tuple[str, list[Message]]]
 
@@ -63,6 +64,8 @@ class Caller(ABC):
 
     api: Api
     encoding = "pcm"
+    live = True
+    """whether a full server refuses it; otherwise it waits for its turn"""
 
     @property
     def times(self) -> bool:
@@ -103,6 +106,7 @@ class Post(Caller):
     words: Words | None = None
     """of a line of the reply, unless all of it is audio"""
     encoding: str = "pcm"
+    live: bool = True
 
     async def hear(self, server: RunningServer, r: Request, headers: Any, length: float) -> Heard:
         path, body = self.written(r)
@@ -209,6 +213,7 @@ class Grpc(Caller):
     call: Callable[[grpc.aio.Channel, Request, Any], Any]
     part: Callable[[Any], tuple[bytes, Any]]
     """audio and words of a reply"""
+    live: bool = True
     words = True
 
     async def hear(self, server: RunningServer, r: Request, headers: Any, length: float) -> Heard:
@@ -235,11 +240,25 @@ def own_call(channel: grpc.aio.Channel, r: Request, metadata: Any) -> Any:
 
 
 def riva_call(channel: grpc.aio.Channel, r: Request, metadata: Any) -> Any:
+    call = channel.stream_stream(f"{messages.RIVA}SynthesizeOnline", *RIVA_BYTES)
+    return call([riva_request(r)], metadata=metadata, timeout=WAIT_S)
+
+
+async def riva_whole(channel: grpc.aio.Channel, r: Request, metadata: Any) -> Any:
+    call = channel.unary_unary(f"{messages.RIVA}Synthesize", *RIVA_BYTES)
+    yield await call(riva_request(r), metadata=metadata, timeout=WAIT_S)
+
+
+def riva_request(r: Request) -> SynthesizeSpeechRequest:
     request = SynthesizeSpeechRequest(text=r.text, voice_name=r.voice, sample_rate_hz=r.rate_hz)
     request.enable_word_time_offsets = True
-    to_bytes, of_bytes = type(request).SerializeToString, SynthesizeSpeechResponse.FromString
-    call = channel.stream_stream(f"{messages.RIVA}SynthesizeOnline", to_bytes, of_bytes)
-    return call([request], metadata=metadata, timeout=WAIT_S)
+    return request
+
+
+async def own_whole(channel: grpc.aio.Channel, r: Request, metadata: Any) -> Any:
+    stub: Any = speech_pb2_grpc.SpeechServiceStub(channel)
+    request = speech_pb2.SynthesizeRequest(text=r.text, config=messages.config_of(r))
+    yield await stub.Synthesize(request, metadata=metadata, timeout=WAIT_S)
 
 
 @dataclass(frozen=True)
@@ -333,7 +352,15 @@ def of_type(kind: str) -> Callable[[Message], bool]:
 WAYS: dict[str, Caller] = {
     "gRPC": Grpc(own_grpc.API, own_call, lambda one: (one.audio.audio, one.audio.words)),
     "Riva": Grpc(riva.API, riva_call, lambda one: (one.audio, one.meta.words)),
+    "gRPC, whole": Grpc(own_grpc.API, own_whole, lambda one: (one.audio, one.words), live=False),
+    "Riva, whole": Grpc(
+        riva.API, riva_whole, lambda one: (one.audio, one.meta.words), live=False
+    ),
     "Wyoming": Wyoming(wyoming_api.API),
+    "file": Post(
+        openai_speech.SPEECH_API, speech("/v1/audio/speech", response_format="mp3"),
+        encoding="mp3", live=False,
+    ),
     "speech": Post(openai_speech.SPEECH_API, speech("/v1/audio/speech")),
     "events": Post(
         openai_speech.SPEECH_API, speech("/v1/audio/speech", stream_format="dlpo"), words_of

@@ -83,6 +83,10 @@ def letters(text: str) -> str:
 
 def test_each_api_has_a_row_here_and_in_the_docs() -> None:
     assert {way.api.name for way in WAYS.values()} == {api.name for api in APIS}
+    always = {way.api.name for way in WAYS.values()} - {
+        way.api.name for way in WAYS.values() if not way.live
+    }
+    assert always >= {api.name for api in APIS if api.live == "yes"}
     timed = {way.api.name for way in WAYS.values() if way.times}
     assert timed == {api.name for api in APIS if api.times != "none"}
     page = api_table.PAGE.read_text("utf-8")
@@ -141,11 +145,15 @@ async def test_a_key_comes_as_clients_of_the_api_send_it(
             assert (len(heard.audio) > 0, heard.error == "") == (fits, fits), headers
 
 
-def streams(server: RunningServer) -> float:
-    """How many calls have a place."""
+def gauge(server: RunningServer, name: str) -> float:
     with urlopen(url_of(server, "/metrics"), timeout=WAIT_S) as page:
         lines = page.read().decode().splitlines()
-    return next(float(one.split()[1]) for one in lines if one.startswith("dlpo_streams_active "))
+    return next(float(one.split()[1]) for one in lines if one.startswith(f"{name} "))
+
+
+def streams(server: RunningServer) -> float:
+    """How many calls have a place."""
+    return gauge(server, "dlpo_streams_active")
 
 
 async def at_the_gate(engine: GatedEngine) -> None:
@@ -185,6 +193,24 @@ async def test_a_cancelled_text_frees_its_place(
     else:
         speaking = asyncio.create_task(caller.speak(server, LONG))
         await freed_by(speaking.cancel)
+
+
+@each_way
+async def test_a_full_server_refuses_live_calls_and_lets_files_wait(
+    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+) -> None:
+    server, caller = gated_server(http_port=0, wyoming_port=0, max_streams=1), WAYS[way]
+    first = WAYS["gRPC" if caller.live else "file"]
+    busy = asyncio.create_task(first.speak(server, TEXT))
+    await at_the_gate(gated_engine)
+    speaking = asyncio.create_task(caller.speak(server, TEXT, length=1))
+    if caller.live:
+        assert "max_streams" in (await speaking).error
+    else:
+        await asyncio.to_thread(wait_until, lambda: gauge(server, "dlpo_files_waiting") == 1)
+    gated_engine.free()
+    assert (await busy).audio
+    assert caller.live or (await speaking).audio
 
 
 def connected(way: str, server: RunningServer) -> Any:

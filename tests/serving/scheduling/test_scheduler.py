@@ -220,27 +220,34 @@ class Simulation:
             if made[-1] and listener.first_audio_s is None:
                 listener.first_audio_s = self.now - stream.arrived_s
         self.scheduler.finished(batch, self.now, made)
-        for stream in batch.streams:
+        for stream, audio_s in zip(batch.streams, made, strict=True):
+            if audio_s:
+                self.scheduler.heard(stream, self.now)
             stream.untaken_s = 0.0  # callers take their audio
             if stream.work and stream.work.done:
                 self.scheduler.remove(stream)
                 self._listener_of[stream].ended_s = self.now
 
 
-def poisson(simulation: Simulation, load: float, seconds: float, mean_s: float = 5.0) -> None:
-    """Callers of mixed lengths, who together ask for `load` times the capacity."""
+def poisson(
+    simulation: Simulation, load: float, seconds: float, mean_s: float = 5.0, named: bool = False
+) -> None:
+    """Callers of mixed lengths, who together ask for `load` times the capacity; every second of
+    them names a latest first audio if `named`."""
     generator = random.Random(1)
     time_s = 0.0
     while time_s < seconds:
         time_s += generator.expovariate(load * CAPACITY / mean_s)
-        simulation.arrive(time_s, generator.uniform(0.5, 2 * mean_s - 0.5))
+        audio_s = generator.uniform(0.5, 2 * mean_s - 0.5)
+        first_audio_s = generator.choice([None, generator.uniform(0.01, 0.05)]) if named else None
+        simulation.arrive(time_s, audio_s, first_audio_s=first_audio_s)
 
 
 def test_deadline_refuses_unary_but_truncates_stream() -> None:
     simulation = Simulation()
     simulation.arrive(0.0, 5.0)  # alone, and served at once
     simulation.arrive(9.0, 5.0, ends_s=9.0 + 0.5 * ALONE_S)
-    simulation.arrive(9.0, 600.0, ends_s=10.0, slack_s=2.0)  # a unary call
+    simulation.arrive(9.0, 600.0, ends_s=10.0, live=False)  # a file
     simulation.arrive(9.0, 600.0, ends_s=10.0)
     simulation.run(until_s=9.0)
     assert simulation.listeners[0].first_audio_s == pytest.approx(ALONE_S)
@@ -259,7 +266,7 @@ def test_newcomer_takes_the_lane_of_a_stream_far_ahead() -> None:
 
 
 def test_stream_about_to_run_dry_goes_first() -> None:
-    one = Simulation(AdmissionPolicy(first_audio_s=1000.0), lanes=1)
+    one = Simulation(AdmissionPolicy(early_chunks=1e6), lanes=1)
     many = Simulation(AdmissionPolicy(burst_utilisation=inf, max_first_audio_s=inf), 1, 3.0, 3.0)
     for simulation, newcomers, arrival_s in ((one, 1, 0.007), (many, 16, 0.04)):
         simulation.arrive(0.0, 3.0)
@@ -294,6 +301,45 @@ def test_at_4x_load_admitted_streams_barely_suffer() -> None:
     assert len(simulation.refusals) > len(simulation.listeners)
     assert np.percentile(first, 95) < 4 * ALONE_S
     assert max(caller.underrun_s for caller in simulation.listeners) < 0.001
+
+
+def test_a_named_first_audio_is_kept_or_refused_with_its_time() -> None:
+    simulation = Simulation(AdmissionPolicy(burst_utilisation=inf))
+    poisson(simulation, 4.0, seconds=15.0, named=True)
+    simulation.run()
+    named = [one for one in simulation.listeners if one.stream.first_audio_s is not None]
+    over_s = [(one.first_audio_s or inf) - (one.stream.first_audio_s or 0.0) for one in named]
+    assert sum(one > 0.02 for one in over_s) <= 0.01 * len(over_s)
+    assert len(named) > 100
+    refusals = [one for one in simulation.refusals if "first_audio_ms" in str(one)]
+    assert len(refusals) > 20
+    assert all(isinstance(one, OverloadError) and one.retry_after_s < 1 for one in refusals)
+
+
+@pytest.mark.parametrize("others", [0, 300])
+def test_expected_first_audio_is_when_a_call_would_be_heard(others: int) -> None:
+    simulation = Simulation()
+    for _ in range(others):
+        simulation.arrive(0.0, 20.0)
+    simulation.run(until_s=0.0)
+    refused = len(simulation.refusals)
+    call = Stream(simulation.costs, 3, 0.0, 5.0)
+    expected_s = simulation.scheduler.expected_first_audio_s(call, 0.0)
+    assert (expected_s > 0.1) is bool(refused) is bool(others)
+    simulation.arrive(expected_s, 5.0)
+    simulation.run()
+    assert len(simulation.refusals) == refused
+    assert (simulation.listeners[-1].first_audio_s or inf) < 0.1
+
+
+def test_a_text_that_is_never_in_time_is_refused_as_such() -> None:
+    simulation = Simulation()
+    simulation.arrive(0.0, 5.0, first_audio_s=0.1, reading_s=0.2)
+    simulation.arrive(0.0, 5.0, reading_s=0.2)  # no time is named
+    simulation.arrive(0.0, 5.0, first_audio_s=0.1)
+    simulation.run()
+    assert [type(refusal) for refusal in simulation.refusals] == [DeadlineError]
+    assert len(simulation.listeners) == 2
 
 
 def test_load_ratio_adds_replicas_before_refusals() -> None:
@@ -363,7 +409,7 @@ def test_retry_at_the_stated_time_is_admitted() -> None:
 
 def test_a_small_request_does_not_wait_for_a_book() -> None:
     simulation = Simulation(lanes=1)
-    simulation.arrive(0.0, 900.0, slack_s=2.0)
+    simulation.arrive(0.0, 900.0, live=False)
     for second in range(1, 10):
         simulation.arrive(float(second), 1.0)
     simulation.run()

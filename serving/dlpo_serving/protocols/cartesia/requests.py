@@ -46,7 +46,7 @@ def read_message(message: Mapping[str, Any], text: str) -> SpeechBody:
         "volume_db": _decibels(tuning.get("volume")),
         "seed": message.get("seed"),
         "dictionary": message.get("dictionary"),
-        **{name: message.get(name) for name in PAUSES},
+        **{name: message.get(name) for name in (*PAUSES, "first_audio_ms")},
     }
     return replace(read_speech_fields(fields), encoding=_encoding(output))
 

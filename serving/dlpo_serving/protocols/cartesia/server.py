@@ -23,7 +23,7 @@ async def _speak(
     message = await answers.body_of(request)
     body = read_message(message, text_of("transcript", message.get("transcript")))
     open = partial(CartesiaSse, message) if as_events else audio_alone
-    return await answers.answer(request, body, open)
+    return await answers.answer(request, body, open, live=as_events)
 
 
 async def _contexts(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:
@@ -34,6 +34,7 @@ API = HttpApi(
     name="Cartesia",
     page="http.md#cartesia-deepgram-kokoro-fastapi-jambonz-vapi",
     uses="LiveKit, Pipecat: accurate word times",
+    live="WebSocket, events, `raw`",
     pieces="yes, five contexts; `flush_done`",
     interruption="`cancel`",
     times="your words; phonemes",

@@ -30,7 +30,7 @@ RATE = re.compile("[0-9]{1,6}")  # in Hz
 STOCK_VOICE = re.compile(r"[A-Za-z0-9]{20}")  # one of their IDs, which means our default
 # Our own fields, which their packages send in `additional_body_parameters`.
 OWN = ("steps", "pitch_semitones", "volume_db", "ssml", "code", "emoji", "dates", "directions",
-       "dictionary", "timeout_s", "seed", *PAUSES)  # fmt: skip
+       "dictionary", "timeout_s", "first_audio_ms", "seed", *PAUSES)  # fmt: skip
 # What they read that has no counterpart here, and changes nothing that a listener would miss.
 SILENT = ("model_id", "previous_text", "next_text", "previous_request_ids", "next_request_ids")
 READ = {"text", "voice_settings", "language_code", *OWN, *SILENT}

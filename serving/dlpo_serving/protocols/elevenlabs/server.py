@@ -29,13 +29,13 @@ async def _speak(
     answers: SpeechAnswers,
     request: web.Request,
     open: OpenDelivery = audio_alone,
-    whole: bool = False,
+    **kind: bool,
 ) -> web.StreamResponse:
     query = SpeechQuery(request)
     message = await answers.body_of(request)
     text = text_of("text", message.get("text"))
     body = query.body(message, text)
-    return await answers.answer(request, body, open, whole)
+    return await answers.answer(request, body, open, **kind)
 
 
 async def _converse(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:
@@ -65,6 +65,7 @@ API = HttpApi(
     name="ElevenLabs",
     page="http.md#elevenlabs",
     uses="code written for it; LiveKit, Pipecat",
+    live="WebSockets, `/stream`, samples",
     pieces="yes, five contexts",
     interruption="new context",
     times="characters of your text",
@@ -74,10 +75,10 @@ API = HttpApi(
     models=models_listed,
     routes=[
         post(SPEECH, _speak, "ElevenLabs' API: a text in, audio out"),
-        post(f"{SPEECH}/stream", _speak, "The same, streamed"),
+        post(f"{SPEECH}/stream", partial(_speak, live=True), "The same, streamed"),
         post(
             f"{SPEECH}/stream/with-timestamps",
-            partial(_speak, open=TimedEvents),
+            partial(_speak, open=TimedEvents, live=True),
             "The same, streamed, with times of characters",
         ),
         post(

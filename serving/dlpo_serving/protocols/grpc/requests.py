@@ -55,6 +55,8 @@ def read_call(
         sample_rate_hz=config.sample_rate_hz or None,
         timeout_s=timeout_s,
         streamed=streamed,
+        file=not streamed,
+        first_audio_ms=config.first_audio_ms if config.HasField("first_audio_ms") else None,
     )
 
 

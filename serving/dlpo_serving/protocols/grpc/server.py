@@ -88,6 +88,7 @@ API = GrpcApi(
     name="gRPC `dlpo.v1`",
     page="api.md",
     uses="new code in any language; Python has [clients that retry](client.md)",
+    live="streams; `Synthesize` waits",
     pieces="yes",
     interruption="cancel the call",
     times="words, phonemes, marks; your characters",

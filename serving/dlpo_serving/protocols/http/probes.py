@@ -17,7 +17,8 @@ def probe_answers(service: SynthesisService) -> dict[str, Probe]:
     def readyz() -> tuple[int, str]:
         if service.ready:
             marks = (f"mark {voice}: {mark}\n" for voice, mark in service.marks.items())
-            return 200, "".join(["ready\n", *marks])
+            first = f"first audio expected in {service.expected_first_audio_s():.3f} s\n"
+            return 200, "".join(["ready\n", first, *marks])
         return 503, "not ready: warming up or shutting down\n"
 
     def health() -> tuple[int, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from dlpo.bundle import Manifest
+from dlpo_serving.errors import wrong_value
 from dlpo_serving.protocols.http.speech_body import SpeechBody, json_object, named
 from dlpo_serving.protocols.http.statuses import BodyError
 from dlpo_serving.request import SynthesisCall
@@ -80,10 +81,32 @@ class ParsingTurns:
             return json_object(content, what)
 
 
+def first_audio_ms(request: web.Request) -> float | None:
+    """`SynthesisCall.first_audio_ms` from the query, which every API has.
+
+    Raises:
+        RequestError: it is no number.
+    """
+    given = request.query.get("first_audio_ms")
+    try:
+        return None if given is None else float(given)
+    except ValueError:
+        raise wrong_value("first_audio_ms", given, "milliseconds") from None
+
+
 def read_call(
-    body: SpeechBody, voices: Sequence[Manifest], limits: HttpLimits, streamed: bool
+    body: SpeechBody,
+    voices: Sequence[Manifest],
+    limits: HttpLimits,
+    first_audio_ms: float | None = None,
+    **kind: bool,
 ) -> tuple[SynthesisCall, list[str]]:
-    """The call that a client asks for, and warnings about anything changed or ignored."""
+    """The call that a client asks for, and warnings about anything changed or ignored.
+
+    Args:
+        first_audio_ms: unless the body names one.
+        kind: `streamed` and `file` of `SynthesisCall`.
+    """
     voice = voice_named(body.voice, [one.voice for one in voices], limits.aliases)
     spoken, warnings = body.request, []
     if body.ignored:
@@ -94,8 +117,12 @@ def read_call(
     if speed != spoken.speed:
         spoken = replace(spoken, speed=speed)
         warnings.append(f"speed is {speed:g}, the nearest that the voice supports")
+    first = first_audio_ms if body.first_audio_ms is None else body.first_audio_ms
     timeout_s, rate_hz = body.timeout_s, body.sample_rate_hz
-    return SynthesisCall(spoken, voice, body.encoding, rate_hz, timeout_s, streamed), warnings
+    call = SynthesisCall(
+        spoken, voice, body.encoding, rate_hz, timeout_s, first_audio_ms=first, **kind
+    )
+    return call, warnings
 
 
 def _within_reach(speed: float, voice: str, manifests: Sequence[Manifest]) -> float:

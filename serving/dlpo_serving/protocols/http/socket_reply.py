@@ -33,6 +33,8 @@ class SocketReply:
     stall_s: float
     paced: bool
     """audio is sent at the pace of playback, see `pacing`"""
+    first_audio_ms: float | None = None
+    """of each utterance, unless it names one; see `SynthesisCall`"""
     rate_hz: int = 0
     """sample rate of the audio, once it begins"""
     sent_s: float = 0.0
@@ -43,7 +45,7 @@ class SocketReply:
 
     def another(self, dialect: Dialect | None = None, **context: Any) -> SocketReply:
         """The same connection for another utterance; `context` is added to every message."""
-        kept = self.names, self.stall_s, self.paced
+        kept = self.names, self.stall_s, self.paced, self.first_audio_ms
         return SocketReply(
             self.response, self.inbox, dialect or self.dialect, *kept, context=context
         )

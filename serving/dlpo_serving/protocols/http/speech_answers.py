@@ -21,6 +21,7 @@ from dlpo_serving.protocols.http.replies import OpenDelivery, audio_alone, send_
 from dlpo_serving.protocols.http.requests import (
     HttpLimits,
     ParsingTurns,
+    first_audio_ms,
     read_body,
     read_call,
 )
@@ -51,11 +52,24 @@ class SpeechAnswers:
         return await self.turns.parsed(await read_body(request, self.limits))
 
     async def answer(
-        self, request: web.Request, body: SpeechBody, open: OpenDelivery, whole: bool = False
+        self,
+        request: web.Request,
+        body: SpeechBody,
+        open: OpenDelivery,
+        whole: bool = False,
+        live: bool = False,
     ) -> web.StreamResponse:
-        """Speak, sending as it is made, or when it is complete if `whole`; so is a short file."""
+        """Speak, sending as it is made, or when it is complete if `whole`; so is a short file.
+
+        Args:
+            live: the API's clients listen while it is made, whatever the body says.
+        """
+        file = whole or not (live or body.is_live)
         whole = whole or (open is audio_alone and _is_short_file(body))
-        call, warnings = read_call(body, self.service.voices, self.limits, streamed=not whole)
+        first_ms, voices = first_audio_ms(request), self.service.voices
+        call, warnings = read_call(
+            body, voices, self.limits, first_ms, streamed=not whole, file=file
+        )
         async with (
             _deadline(body.timeout_s),
             _with_known_formats(self.service.synthesize(call)) as speech,

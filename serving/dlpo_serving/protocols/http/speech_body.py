@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn
 
 from dlpo.bundle import MAX_VOICE_NAME
-from dlpo.config.fields import NotNegative, Range, kinds_of
+from dlpo.config.fields import NotNegative, Positive, Range, kinds_of
 from dlpo.config.schema import properties_of
 from dlpo.config.strict import Before, WrongValueError, converted
 from dlpo_serving.captions import FORMATS
@@ -42,6 +42,7 @@ ENCODINGS = {
 ALIASES = {"ogg": "opus", "ogg_opus": "opus", "mpeg": "mp3", "wave": "wav", "pcm16": "pcm",
            "pcm_s16le": "pcm", "ulaw": "mulaw", "mu-law": "mulaw", "pcmu": "mulaw",
            "a-law": "alaw", "pcma": "alaw"}  # other names of formats  # fmt: skip
+RAW = (Encoding.PCM_S16, Encoding.PCM_F32, Encoding.MULAW, Encoding.ALAW)
 MOST_FIELDS = 500
 NAMED = 4  # names listed in a message; the rest are counted
 _SHORT = reprlib.Repr()  # for callers' values, which may be large
@@ -70,6 +71,16 @@ class SpeechBody:
     """the voices have no adjustable style, so these are ignored"""
     captions: str = ""
     """their format, if a client asks for captions in place of audio"""
+    first_audio_ms: float | None = None
+    """see `SynthesisCall`"""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it asks to be heard while it is made: streamed, as events, or without a file's
+        header."""
+        if self.captions:
+            return False
+        return self.stream or self.stream_format != "audio" or self.encoding in RAW
 
 
 def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> SpeechBody:
@@ -111,6 +122,7 @@ def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> Speech
         tuple(unknown),
         bool(fields.instructions),
         fields.response_format if fields.response_format in FORMATS else "",
+        fields.first_audio_ms,
     )
 
 
@@ -183,6 +195,8 @@ class _Fields:
     """Audio alone, OpenAI's events, or dlpo's events with times of words."""
     stream: bool = False
     """Start even a short WAV before its length is known."""
+    first_audio_ms: Positive | None = None
+    """Latest first audio in milliseconds; a call that would be later is refused at once."""
     sample_rate: int | None = None
     """Sample rate in Hz; by default, the format's usual one: 24,000 for pcm, otherwise the
     voice's."""

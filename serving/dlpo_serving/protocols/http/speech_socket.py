@@ -39,7 +39,7 @@ from dlpo_serving.protocols.http.dialects import (
 )
 from dlpo_serving.protocols.http.pacing import is_paced, paced
 from dlpo_serving.protocols.http.replies import BEGUN
-from dlpo_serving.protocols.http.requests import read_call
+from dlpo_serving.protocols.http.requests import first_audio_ms, read_call
 from dlpo_serving.protocols.http.socket_inbox import Inbox, counted
 from dlpo_serving.protocols.http.socket_reply import OpenSockets, SocketReply
 from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
@@ -185,7 +185,7 @@ class SpeechSockets(SpeechAnswers):
         allowed = {"*", request.headers.get("Origin")} & set(self.limits.origins)
         if not allowed and not is_same_origin(request):
             raise web.HTTPForbidden(reason="this page's origin is not allowed; see --cors-origin")
-        pace = is_paced(request)
+        pace, first_ms = is_paced(request), first_audio_ms(request)
         socket = web.WebSocketResponse(
             heartbeat=HEARTBEAT_S,
             protocols=without_keys(request),
@@ -195,7 +195,7 @@ class SpeechSockets(SpeechAnswers):
         socket.headers["X-Mark"] = ", ".join(sorted(set(self.service.marks.values())))
         await socket.prepare(request)
         inbox, names = Inbox(socket, self.turns), request[FIELD_NAMES]
-        reply = SocketReply(socket, inbox, dialect, names, self.limits.stall_s, pace)
+        reply = SocketReply(socket, inbox, dialect, names, self.limits.stall_s, pace, first_ms)
         request[BEGUN] = reply
         self.opened.add(reply)
         if self.service.draining:  # since the handshake
@@ -204,7 +204,7 @@ class SpeechSockets(SpeechAnswers):
 
     def check(self, body: SpeechBody) -> None:
         """Refuse a voice or settings before their text comes; see `SynthesisService.check`."""
-        call, _ = read_call(body, self.service.voices, self.limits, streamed=True)
+        call, _ = read_call(body, self.service.voices, self.limits)
         self.service.check(call)
 
     async def utter(
@@ -221,7 +221,8 @@ class SpeechSockets(SpeechAnswers):
             await reply.refuse(error)
 
     async def _speak(self, reply: SocketReply, body: SpeechBody, pieces: TextPieces | None) -> None:
-        call, warnings = read_call(body, self.service.voices, self.limits, streamed=True)
+        voices, first_ms = self.service.voices, reply.first_audio_ms
+        call, warnings = read_call(body, voices, self.limits, first_ms)
         async with self.service.synthesize(call, pieces) as speech:
             reply.rate_hz = speech.format.sample_rate_hz
             await reply.send(*reply.dialect.info(speech, warnings))

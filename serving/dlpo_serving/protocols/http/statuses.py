@@ -98,8 +98,9 @@ def reply_to(error: Exception, names: Names = OPENAI) -> ErrorReply:
         case UnknownVoiceError():
             return replace(reply, param=names.get("voice", "voice"))
         case OverloadError() | QuotaError() | NotReadyError():
+            rounded = math.ceil if isinstance(error, QuotaError) else math.floor
             headers = {  # HTTP has whole seconds only; OpenAI's clients prefer milliseconds
-                "Retry-After": str(max(math.ceil(error.retry_after_s), 1)),
+                "Retry-After": str(max(rounded(error.retry_after_s), 1)),
                 "retry-after-ms": str(max(round(1000 * error.retry_after_s), 1)),
             }
             return replace(reply, headers=headers)

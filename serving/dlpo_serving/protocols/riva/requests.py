@@ -12,9 +12,10 @@ from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.protocols.riva.proto import riva_audio_pb2, riva_tts_pb2
 from dlpo_serving.request import MAX_DICTIONARY, PAUSES, SpeechRequest, SynthesisCall, check_length
 
+FIRST_AUDIO = "first_audio_ms"
 # Keys of custom_configuration, and what reads their values.
 SETTINGS: Mapping[str, Callable[[str], Any]] = {
-    **dict.fromkeys(("speed", "pitch_semitones", "volume_db", *PAUSES), float),
+    **dict.fromkeys(("speed", "pitch_semitones", "volume_db", FIRST_AUDIO, *PAUSES), float),
     **dict.fromkeys(("seed", "steps"), int),
     **dict.fromkeys(("code", "emoji", "dates", "ssml"), str),
     "directions": lambda value: value.lower() == "true",
@@ -52,6 +53,7 @@ def read_call(
         message = "asks to imitate a recording; dlpo's voices are trained: leave it out"
         raise RequestError(FieldViolation("zero_shot_data", message))
     settings = {name: _setting(name, v) for name, v in request.custom_configuration.items()}
+    first_audio_ms = settings.pop(FIRST_AUDIO, None)
     encoding = _read_encoding(request.encoding)
     spoken: dict[str, Any] = {
         "dictionary": read_dictionary(request.custom_dictionary),
@@ -67,6 +69,8 @@ def read_call(
         sample_rate_hz=_rate(encoding, request.sample_rate_hz),
         timeout_s=timeout_s,
         streamed=streamed,
+        file=not streamed,
+        first_audio_ms=first_audio_ms,
     )
 
 

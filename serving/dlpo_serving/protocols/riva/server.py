@@ -74,6 +74,7 @@ API = GrpcApi(
     name="NVIDIA Riva",
     page="riva.md",
     uses="its clients; LiveKit, Pipecat",
+    live="`SynthesizeOnline`; `Synthesize` waits",
     pieces="yes",
     interruption="cancel the call",
     times="words",
