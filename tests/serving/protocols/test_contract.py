@@ -185,6 +185,7 @@ async def test_a_cancelled_text_frees_its_place(
     else:
         speaking = asyncio.create_task(caller.speak(server, LONG))
         await freed_by(speaking.cancel)
+        assert (await caller.speak(server, TEXT, length=1)).audio
 
 
 def connected(way: str, server: RunningServer) -> Any:
