@@ -9,12 +9,11 @@ docs/bundle.md describes it for other hosts.
 from __future__ import annotations
 
 from dlpo.bundle.load import Bundle
-from dlpo.bundle.manifest import (
-    MAX_VOICE_NAME,
+from dlpo.bundle.manifest import MAX_VOICE_NAME, Manifest
+from dlpo.bundle.parts import (
     CheckpointInfo,
     FileInfo,
     GraphInfo,
-    Manifest,
     PlanInfo,
     Precision,
     ProsodyInfo,

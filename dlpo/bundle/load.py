@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from dlpo.bundle.manifest import FileInfo, Manifest, Precision
+from dlpo.bundle.manifest import Manifest
+from dlpo.bundle.parts import FileInfo, Precision
 from dlpo.bundle.voice_json import EXPORT_AGAIN, MANIFEST, MAX_MANIFEST_BYTES
 from dlpo.errors import BundleError
 

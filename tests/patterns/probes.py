@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from re import _compiler, _parser  # type: ignore[attr-defined]
 from re import _constants as c  # type: ignore[attr-defined]
-from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
-from tests.patterns.steps import Node, test_of
+Node = tuple[Any, Any]
+"""operator and argument, as `re`'s parser writes them"""
 
 CHARACTERS = "aA1 .,-_/'\n(<[\"&#x:;é\0"
 PUMPS = ("a", "A", "1", " ", ".", "-", "\n", "1,", "a.", "A.", "1 ", "a ", "a-", "1/", "[a", "``")
@@ -17,7 +18,7 @@ MOST_PROBES = 60
 
 
 def probes(pattern: re.Pattern[str], size: int) -> list[str]:
-    """Texts of about `size` repetitions, made for this pattern."""
+    """Texts of about `size` characters that repeat something, made for this pattern."""
     parsed = list(_parser.parse(pattern.pattern, pattern.flags))
     found = dict.fromkeys(
         before + pump * (size // len(pump) + 1) + end
@@ -76,8 +77,8 @@ def _sample(nodes: Any, flags: int, variant: int = 0) -> str:
             case c.LITERAL:
                 text += chr(argument)
             case c.NOT_LITERAL | c.ANY | c.IN:
-                test = test_of((operator, argument), flags)
-                every = [one for one in CHARACTERS if test(one, 0)]
+                fits = _compiled((operator, argument), flags).fullmatch
+                every = list(filter(fits, CHARACTERS))
                 if operator is c.IN and not every:
                     every = [chr(_first(argument))]
                 text += every[min(variant, len(every) - 1)]
@@ -90,6 +91,14 @@ def _sample(nodes: Any, flags: int, variant: int = 0) -> str:
             case c.MAX_REPEAT | c.MIN_REPEAT | c.POSSESSIVE_REPEAT:
                 text += _sample(argument[2], flags, variant) * max(argument[0], 1)
     return text
+
+
+def _compiled(node: Node, flags: int) -> re.Pattern[str]:
+    """A node of a parsed pattern as a pattern of its own."""
+    parsed = _parser.parse("", flags)
+    parsed.append(node)
+    compiled: re.Pattern[str] = _compiler.compile(parsed, flags)
+    return compiled
 
 
 def _first(members: Any) -> int:

@@ -4,42 +4,72 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
 from pathlib import Path
+from time import thread_time
 
 import pytest
 
 from tests.patterns.probes import largest_bound, probes
-from tests.patterns.steps import (
-    TooManyStepsError,
-    steps_of_finditer,
-    steps_of_match,
-    translated,
-)
 
 ROOT = Path(__file__).parents[2]
-SIZE = 160  # characters
-FEW = 15  # steps per character
-MOST = 1_000_000  # steps
+SIZE, TIMES = 4_000, 4  # characters, and how many times as many are tried, too
+BRIEF_S = 0.01  # of the processor, for the longer text: linear, whatever the machine
+MOST_S = 1.0  # after which a use is given up: a linear one takes less by far
+TRIES = 3
 HIGHEST_BOUND = 2_000  # of a repeat: beyond it, bounded is no better than unbounded
-GROWTH = 2.8  # of the steps when the text is twice as long: 2 is linear, 4 quadratic
+GROWTH = 8.0  # of the time from one to the other: 4 is linear, 16 quadratic
+
+Use = Callable[[str], object]
+
+
+class TooSlowError(Exception):
+    """A use took `MOST_S`."""
+
+
+def give_up(*_: object) -> None:
+    raise TooSlowError
+
+
+def seconds(use: Use, text: str) -> float:
+    """Processor time of a use, `inf` if it was given up; `re` looks for signals as it matches."""
+    before = signal.signal(signal.SIGPROF, give_up)
+    begun_s = thread_time()
+    try:
+        signal.setitimer(signal.ITIMER_PROF, MOST_S)
+        with suppress(TooSlowError):
+            use(text)
+            return thread_time() - begun_s
+        return inf
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def growth(pattern: re.Pattern[str], anchored: bool) -> tuple[float, str]:
-    """The highest ratio of steps when a text is twice as long, and the beginning of that text."""
-    program, worst = translated(pattern), (0.0, "")
+    """The ratio of times of a text and a longer one, the first above `GROWTH` or else 0, and how
+    the text begins."""
     assert largest_bound(pattern) <= HIGHEST_BOUND
-    counts = [steps_of_match] if anchored else [steps_of_match, steps_of_finditer]
-    for text, longer in zip(probes(pattern, SIZE), probes(pattern, 2 * SIZE), strict=True):
-        for count in counts:
-            try:
-                steps = count(program, text, MOST)
-                ratio = count(program, longer, MOST) / steps if steps > FEW * SIZE else 0.0
-            except TooManyStepsError:
-                ratio = float("inf")
-            worst = max(worst, (ratio, text[:40]))
-    return worst
+    # `fullmatch` tries at least what `match` tries; `finditer` what `search` in vain or `sub` does.
+    uses: list[Use] = [pattern.fullmatch]
+    if not anchored:
+        uses.append(lambda text: sum(1 for _ in pattern.finditer(text)))
+    for text, longer in zip(probes(pattern, SIZE), probes(pattern, TIMES * SIZE), strict=True):
+        for use in uses:
+            spent_s = seconds(use, longer)
+            if spent_s == inf:
+                return inf, text[:40]
+            if spent_s < BRIEF_S:
+                continue
+            least, most = (min(seconds(use, one) for _ in range(TRIES)) for one in (text, longer))
+            if (ratio := most / least) >= GROWTH:
+                return ratio, text[:40]
+    return 0.0, ""
 
 
 @pytest.mark.parametrize(
@@ -47,13 +77,13 @@ def growth(pattern: re.Pattern[str], anchored: bool) -> tuple[float, str]:
     [((), 130), pytest.param(("--late",), 600, marks=pytest.mark.full)],
     ids=["import", "late"],
 )
-def test_steps_are_linear_in_the_text(options: tuple[str, ...], least: int) -> None:
+def test_time_is_linear_in_the_text(options: tuple[str, ...], least: int) -> None:
     command = [sys.executable, "-m", "tests.patterns.distribution", *options]
     patterns = json.loads(subprocess.check_output(command, cwd=ROOT, text=True))
     assert len(patterns) > least
     for pattern, flags, where, anchored in patterns:
         ratio, text = growth(re.compile(pattern, flags), anchored)
-        assert ratio < GROWTH, f"{where}: {pattern} takes {ratio:.2f} times the steps on {text!r}"
+        assert ratio < GROWTH, f"{where}: {pattern} takes {ratio:.2f} times as long on {text!r}"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,20 @@ class LinearPolicy(nn.Module):
         return x0
 
 
+class Affine(nn.Module):
+    """A flow v(x, t) = a x + b t of every point."""
+
+    parametrisation = "flow"
+
+    def __init__(self, a: float, b: float) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(a, dtype=torch.float64))
+        self.b = nn.Parameter(torch.tensor(b, dtype=torch.float64))
+
+    def denoise(self, noisy: Tensor, time: Tensor) -> Tensor:
+        return self.a * noisy + self.b * time[:, None]
+
+
 @dataclass(frozen=True)
 class Linear:
     """The chain of a `LinearPolicy`, derived independently from Song et al. 2021, eq. 12."""

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.awm import AWM
@@ -18,7 +17,7 @@ from dlpo.rl.core.matching import bounded, matching_terms, weighted_matching
 from dlpo.rl.core.method import Sample
 from dlpo.rl.core.objective import Objective
 from dlpo.rl.core.rollout import TYPICAL_SAMPLES
-from tests.rl.conftest import Toy
+from tests.rl.conftest import Affine, Toy
 
 
 def test_samples_are_unlearned_up_to_a_bound() -> None:
@@ -28,19 +27,6 @@ def test_samples_are_unlearned_up_to_a_bound() -> None:
         weighted_matching(bounded(errors, before, weights, 1.5), weights), errors
     )
     assert found.tolist() == [[-0.25, -0.25, 0.0, 0.25]]
-
-
-class Affine:
-    """A flow v(x, t) = a x + b t of every point."""
-
-    parametrisation = "flow"
-
-    def __init__(self, a: float, b: float) -> None:
-        self.a = torch.tensor(a, dtype=torch.float64, requires_grad=True)
-        self.b = torch.tensor(b, dtype=torch.float64, requires_grad=True)
-
-    def denoise(self, noisy: Tensor, time: Tensor) -> Tensor:
-        return self.a * noisy + self.b * time[:, None]
 
 
 def test_a_flow_is_matched_where_points_are_credited() -> None:

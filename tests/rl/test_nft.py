@@ -16,20 +16,7 @@ from dlpo.rl.core.flow_chain import FIRST_TIME, FlowDenoiser, flow_schedule
 from dlpo.rl.core.method import Sample, TuningSetup
 from dlpo.rl.core.objective import Objective
 from dlpo.rl.nft import DiffusionNFT
-
-
-class Affine(nn.Module):
-    """A flow v(x, t) = a x + b t of every point."""
-
-    parametrisation = "flow"
-
-    def __init__(self, a: float, b: float) -> None:
-        super().__init__()
-        self.a = nn.Parameter(torch.tensor(a, dtype=torch.float64))
-        self.b = nn.Parameter(torch.tensor(b, dtype=torch.float64))
-
-    def denoise(self, noisy: Tensor, time: Tensor) -> Tensor:
-        return self.a * noisy + self.b * time[:, None]
+from tests.rl.conftest import Affine
 
 
 def test_good_and_bad_draws_are_matched_by_mixtures() -> None:

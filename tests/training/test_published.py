@@ -1,7 +1,7 @@
 """Published checkpoints of WaveGrad 2: names, symbols, and that they compute what they computed.
 
-The expected values come from a state of that layout at toy size and numpy, in the published order
-of operations.
+The expected values come from a state of that layout at toy size, in the published order of
+operations.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import CheckpointError
@@ -25,8 +25,7 @@ from dlpo.model.wavegrad_decoder import DBlock, UBlock
 from dlpo.text.symbols import symbol_ids
 from dlpo.training.published import PUBLISHED_SYMBOLS, import_wavegrad2
 
-Array = NDArray[np.float64]
-State = dict[str, torch.Tensor]
+State = dict[str, Tensor]
 C = 8
 SPEAKER = 3
 PREDICTOR = 5
@@ -128,61 +127,41 @@ def imported(tmp_path: Path) -> Imported:
     return imported
 
 
-# ---------------------------------------------------------------------- numpy
-def tensor(state: State, name: str) -> Array:
-    return state[name].double().numpy()
-
-
-def convolved(state: State, name: str, x: Array, dilation: int = 1) -> Array:
+# ---------------------------------------------------------------------- what was published
+def convolved(state: State, name: str, x: Tensor, dilation: int = 1) -> Tensor:
     """(C, L) -> (C', L)."""
-    weight, bias = tensor(state, f"{name}.weight"), tensor(state, f"{name}.bias")
+    weight, bias = state[f"{name}.weight"].double(), state[f"{name}.bias"].double()
     reach = dilation * (weight.shape[2] - 1) // 2
-    padded = np.pad(x, ((0, 0), (reach, reach)))
-    shifted = [padded[:, k * dilation : k * dilation + x.shape[1]] for k in range(weight.shape[2])]
-    return bias[:, None] + sum(weight[:, :, k] @ row for k, row in enumerate(shifted))
+    return functional.conv1d(x, weight, bias, padding=reach, dilation=dilation)
 
 
-def leaky(x: Array) -> Array:
-    return np.where(x < 0, 0.2 * x, x)
+def leaky(x: Tensor) -> Tensor:
+    return functional.leaky_relu(x, 0.2)
 
 
-def interpolated(x: Array, length: int) -> Array:
+def interpolated(x: Tensor, length: int) -> Tensor:
     """(C, L) -> (C, length), linear between the middles of samples."""
-    old = x.shape[1]
-    places = (np.arange(length) + 0.5) * old / length - 0.5
-    return np.stack([np.interp(places, np.arange(old), row) for row in x])
+    return functional.interpolate(x[None], length, mode="linear", align_corners=False)[0]
 
 
-def lstm(state: State, name: str, suffix: str, x: Array) -> Array:
-    """(P, C) -> (P, H), one layer in one direction."""
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    into, back, b, c = (tensor(state, f"{name}.{key}_{suffix}") for key in names)
-    h = cell = np.zeros(back.shape[1])
-    out = []
-    for row in x:
-        gates = into @ row + back @ h + b + c
-        i, f, g, o = np.split(gates, 4)
-        i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))
-        cell = f * cell + i * np.tanh(g)
-        h = o * np.tanh(cell)
-        out.append(h)
-    return np.stack(out)
-
-
-def both_ways(state: State, name: str, layers: int, x: Array) -> Array:
-    for k in range(layers):
-        ahead = lstm(state, name, f"l{k}", x)
-        x = np.concatenate([ahead, lstm(state, name, f"l{k}_reverse", x[::-1])[::-1]], 1)
-    return x
+def both_ways(state: State, name: str, layers: int, x: Tensor) -> Tensor:
+    """(P, C) -> (P, H), by an LSTM of each direction."""
+    prefix = f"{name}."
+    own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    hidden = own["weight_hh_l0"].shape[1]
+    network = nn.LSTM(x.shape[1], hidden, layers, bidirectional=True)
+    network.load_state_dict(own)
+    found: Tensor = network.double()(x)[0]
+    return found
 
 
 def up_block(
-    state: State, name: str, first: str, x: Array, scale: Array, shift: Array,
+    state: State, name: str, first: str, x: Tensor, scale: Tensor, shift: Tensor,
     dilations: tuple[int, ...],
-) -> Array:  # fmt: skip
+) -> Tensor:  # fmt: skip
     """One published upsampling block, as far as it goes up to `scale`'s length."""
 
-    def modulated(x: Array, layer: str, dilation: int) -> Array:
+    def modulated(x: Tensor, layer: str, dilation: int) -> Tensor:
         return convolved(state, f"{name}.{layer}.conv1d", leaky(scale * x + shift), dilation)
 
     main, length = f"{name}.first_block_main_branch", scale.shape[1]
@@ -194,7 +173,7 @@ def up_block(
     return y + modulated(z, "second_block_main_branch.modulation_1.convolution", dilations[3])
 
 
-def down_block(state: State, name: str, first: int, x: Array, factor: int) -> Array:
+def down_block(state: State, name: str, first: int, x: Tensor, factor: int) -> Tensor:
     length = x.shape[1] // factor
     y = interpolated(x, length) if factor > 1 else x
     for k, dilation in enumerate((1, 2, 4)):
@@ -204,12 +183,16 @@ def down_block(state: State, name: str, first: int, x: Array, factor: int) -> Ar
     return y + (interpolated(skip, length) if factor > 1 else skip)
 
 
-def random(*shape: int) -> Array:
-    return np.random.default_rng(0).standard_normal(shape)
+def random(*shape: int) -> Tensor:
+    return torch.from_numpy(np.random.default_rng(0).standard_normal(shape))
 
 
-def given(x: Array) -> torch.Tensor:
-    return torch.from_numpy(x).float()[None]
+def given(x: Tensor) -> Tensor:
+    return x.float()[None]
+
+
+def close(found: Tensor, expected: Tensor, atol: float = 1e-4) -> None:
+    torch.testing.assert_close(found.double(), expected, rtol=1e-7, atol=atol)
 
 
 # ---------------------------------------------------------------------- blocks
@@ -227,7 +210,7 @@ def test_an_upsampling_block_is_the_published_one(imported: Imported, large: boo
     made = given(x)
     for block in cast(list[UBlock], model.decoder.up[i]):
         made = block(made, given(scale), given(shift))
-    np.testing.assert_allclose(made[0].detach().numpy(), expected, atol=1e-4)
+    close(made[0], expected)
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -241,35 +224,35 @@ def test_a_downsampling_block_is_the_published_one(imported: Imported, large: bo
     if large:
         expected = down_block(state, name, 0, expected, 1)
     made = cast(DBlock, model.decoder.down[i])(given(x))
-    np.testing.assert_allclose(made[0].detach().numpy(), expected, atol=1e-4)
+    close(made[0], expected)
 
 
 def test_film_is_the_published_one(imported: Imported) -> None:
     state, model = imported(False)
     x, level = random(DOWN[0], 9), 0.37
     half = DOWN[0] // 2
-    angles = 5000 * level * 1e-4 ** (np.arange(half) / half)
+    angles = 5000 * level * 1e-4 ** (torch.arange(half, dtype=torch.float64) / half)
     y = leaky(convolved(state, "decoder.films.1.signal_conv.0.conv1d", x))
-    y = y + np.concatenate([np.sin(angles), np.cos(angles)])[:, None]
+    y = y + torch.cat([angles.sin(), angles.cos()])[:, None]
     made = model.decoder.films[1](given(x), torch.tensor([level]))
     for kind, ours in zip(("scale", "shift"), made, strict=True):
         expected = convolved(state, f"decoder.films.1.{kind}_conv.conv1d", y)
-        np.testing.assert_allclose(ours[0].detach().numpy(), expected, atol=1e-4)
+        close(ours[0], expected)
 
 
-def hidden_of(state: State) -> Array:
+def hidden_of(state: State) -> Tensor:
     """(P, C) of THEIRS."""
     rows = [PUBLISHED_SYMBOLS.index(name) for name in THEIRS]
-    x = tensor(state, "encoder.embedding.weight")[rows].T
+    known = {key: value.double() for key, value in state.items()}
+    x = known["encoder.embedding.weight"][rows].T
     for i in range(3):
         x, norm = convolved(state, f"encoder.cnn.{i}.0", x), f"encoder.cnn.{i}.1"
-        mean, variance = tensor(state, f"{norm}.running_mean"), tensor(state, f"{norm}.running_var")
-        x = (x - mean[:, None]) / np.sqrt(variance[:, None] + 1e-5)
-        x = x * tensor(state, f"{norm}.weight")[:, None] + tensor(state, f"{norm}.bias")[:, None]
-        x = np.maximum(x, 0)
+        mean, variance = known[f"{norm}.running_mean"], known[f"{norm}.running_var"]
+        x = (x - mean[:, None]) / (variance[:, None] + 1e-5).sqrt()
+        x = (x * known[f"{norm}.weight"][:, None] + known[f"{norm}.bias"][:, None]).relu()
     encoded = both_ways(state, "encoder.lstm", 1, x.T)
-    speaker = tensor(state, "speaker_embedding.weight").repeat(len(rows), 0)
-    return np.concatenate([encoded, speaker], 1)
+    speaker = known["speaker_embedding.weight"].expand(len(rows), -1)
+    return torch.cat([encoded, speaker], 1)
 
 
 def test_text_reads_as_published_without_gaps(imported: Imported) -> None:
@@ -277,37 +260,37 @@ def test_text_reads_as_published_without_gaps(imported: Imported) -> None:
     hidden = hidden_of(state)
     resampling = "resampling.duration_predictor"
     seconds = both_ways(state, f"{resampling}.lstm", 2, hidden)
-    seconds = seconds @ tensor(state, f"{resampling}.fc.0.weight")[0]
+    seconds = seconds @ state[f"{resampling}.fc.0.weight"][0].double()
     phonemes = torch.tensor([symbol_ids(TEXT)])
     mask = model.seen(phonemes, torch.ones_like(phonemes, dtype=torch.bool))
     assert mask[0].nonzero()[:, 0].tolist() == SEEN
     ours = model.hidden(phonemes, mask)
     durations = model.predict_durations(ours, mask)[0]
-    np.testing.assert_allclose(ours[0].T[SEEN].detach().numpy(), hidden, atol=1e-5)
-    np.testing.assert_allclose(durations[SEEN].detach().numpy(), 73.5 * seconds, atol=1e-4)
+    close(ours[0].T[SEEN], hidden, atol=1e-5)
+    close(durations[SEEN], 73.5 * seconds)
     assert durations[[0, 3]].tolist() == [0, 0]
 
 
 def test_frames_are_read_off_where_published(imported: Imported) -> None:
     state, model = imported(False)
-    hidden, whole = hidden_of(state), np.array([2.0, 3, 1, 4, 2, 3, 1])
+    hidden, whole = hidden_of(state), torch.tensor([2.0, 3, 1, 4, 2, 3, 1], dtype=torch.float64)
     resampling = "resampling.range_parameter_predictor"
-    x = both_ways(state, f"{resampling}.lstm", 2, np.concatenate([hidden, whole[:, None]], 1))
-    ranges = np.log1p(np.exp(x @ tensor(state, f"{resampling}.fc.0.weight")[0]))
-    times = np.arange(whole.sum())[:, None]
-    logits = -(((times - (np.cumsum(whole) - whole / 2)) / ranges) ** 2) / 2
-    weights = np.exp(logits) / ranges
-    expected = weights / (weights.sum(1, keepdims=True) + 1e-8) @ hidden
+    x = both_ways(state, f"{resampling}.lstm", 2, torch.cat([hidden, whole[:, None]], 1))
+    ranges = functional.softplus(x @ state[f"{resampling}.fc.0.weight"][0].double())
+    times = torch.arange(int(whole.sum()))[:, None]
+    logits = -(((times - (whole.cumsum(0) - whole / 2)) / ranges) ** 2) / 2
+    weights = logits.exp() / ranges
+    expected = weights / (weights.sum(1, keepdim=True) + 1e-8) @ hidden
     phonemes = torch.tensor([symbol_ids(TEXT)])
     mask = model.seen(phonemes, torch.ones_like(phonemes, dtype=torch.bool))
     durations = torch.zeros(1, len(TEXT))
-    durations[0, SEEN] = torch.from_numpy(whole).float()
+    durations[0, SEEN] = whole.float()
     ours = model.hidden(phonemes, mask)
     positions = frame_positions(int(whole.sum()))
     made, _ = model.frames(
         ours, durations, model.predict_ranges(ours, durations, mask), positions, torch.zeros(1)
     )
-    np.testing.assert_allclose(made[0].T.detach().numpy(), expected, atol=1e-4)
+    close(made[0].T, expected)
 
 
 # ---------------------------------------------------------------------- the file

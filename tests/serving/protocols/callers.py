@@ -104,9 +104,11 @@ class Post(Caller):
 
     written: Callable[[Request], tuple[str, Message]]
     words: Words | None = None
-    """of a line of the reply, unless all of it is audio"""
+    """of a line of the reply"""
     encoding: str = "pcm"
     live: bool = True
+    in_lines: bool = False
+    """whether audio comes in lines; it does where words do"""
 
     async def hear(self, server: RunningServer, r: Request, headers: Any, length: float) -> Heard:
         path, body = self.written(r)
@@ -117,12 +119,12 @@ class Post(Caller):
             content = await reply.read()
         if reply.status != 200:
             return Heard(error=content.decode())
-        if self.words is None:
+        if not (self.words or self.in_lines):
             return Heard(content)
         heard = Heard()
         for line in messages.lines_of(content.decode()):
             heard.audio += messages.audio_in(line)
-            heard.words += self.words(line)
+            heard.words += self.words(line) if self.words else []
         return heard
 
 
@@ -364,6 +366,9 @@ WAYS: dict[str, Caller] = {
     "speech": Post(openai_speech.SPEECH_API, speech("/v1/audio/speech")),
     "events": Post(
         openai_speech.SPEECH_API, speech("/v1/audio/speech", stream_format="dlpo"), words_of
+    ),
+    "OpenAI's events": Post(
+        openai_speech.SPEECH_API, speech("/v1/audio/speech", stream_format="sse"), in_lines=True
     ),
     "ElevenLabs": Post(
         elevenlabs.API, lambda r: (messages.eleven_path(r, ""), {"text": r.text, **r.sound})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from itertools import count
 from math import inf
 from pathlib import Path
@@ -22,7 +23,7 @@ from dlpo_serving.request import SpeechRequest
 from scripts import api_table
 from tests.callers import WAIT_S, fake_voice, wait_until
 from tests.serving.conftest import GatedEngine, RunningServer, running_server
-from tests.serving.protocols.callers import CONVERSING, WAYS, Heard, url_of
+from tests.serving.protocols.callers import CONVERSING, WAYS, url_of
 
 TEXT = "Noise becomes speech. Is it not strange?"
 LONG = "First words. " * 40
@@ -193,6 +194,7 @@ async def test_a_cancelled_text_frees_its_place(
     else:
         speaking = asyncio.create_task(caller.speak(server, LONG))
         await freed_by(speaking.cancel)
+        assert (await caller.speak(server, TEXT, length=1)).audio
 
 
 @each_way
@@ -218,27 +220,26 @@ def connected(way: str, server: RunningServer) -> Any:
     return caller.connected(server)
 
 
-class Busy:
-    """A caller whose text is at the gate of a server that is being stopped."""
+@asynccontextmanager
+async def stopping(server: RunningServer, engine: GatedEngine) -> AsyncIterator[None]:
+    """The server shuts down while a caller's text is at its gate, and is spoken after the block."""
+    speaking = asyncio.create_task(WAYS["gRPC"].speak(server, TEXT))
+    await at_the_gate(engine)
+    await begin_to_stop(server)
+    yield
+    assert not speaking.done()
+    engine.free()
+    assert (await speaking).audio
 
-    def __init__(self, server: RunningServer, engine: GatedEngine) -> None:
-        self.server = server
-        self.engine = engine
 
-    async def begin(self) -> asyncio.Task[Heard]:
-        speaking = asyncio.create_task(WAYS["gRPC"].speak(self.server, TEXT))
-        await at_the_gate(self.engine)
-        return speaking
-
-    async def stop(self) -> None:
-        """Begin to shut down."""
-        self.server.stop()
-        health = url_of(self.server, "/health")
-        async with aiohttp.ClientSession() as session:
-            for _ in count():
-                async with session.get(health) as reply:
-                    if reply.status == 503:
-                        return
+async def begin_to_stop(server: RunningServer) -> None:
+    server.stop()
+    health = url_of(server, "/health")
+    async with aiohttp.ClientSession() as session:
+        for _ in count():
+            async with session.get(health) as reply:
+                if reply.status == 503:
+                    return
 
 
 @each_way
@@ -246,13 +247,9 @@ async def test_new_texts_are_refused_while_the_last_are_spoken(
     way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
 ) -> None:
     server = gated_server(http_port=0, wyoming_port=0)
-    busy = Busy(server, gated_engine)
-    speaking = await busy.begin()
-    await busy.stop()
-    error = (await WAYS[way].speak(server, "Hi.")).error
-    assert "shutting down" in error
-    gated_engine.free()
-    assert (await speaking).audio
+    async with stopping(server, gated_engine):
+        error = (await WAYS[way].speak(server, "Hi.")).error
+        assert "shutting down" in error
 
 
 @each_conversation
@@ -260,14 +257,8 @@ async def test_idle_connections_hear_goodbye_at_once(
     way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
 ) -> None:
     server = gated_server(http_port=0, wyoming_port=0)
-    busy = Busy(server, gated_engine)
-    async with connected(way, server) as connection:
-        speaking = await busy.begin()
-        await busy.stop()
+    async with connected(way, server) as connection, stopping(server, gated_engine):
         await says_goodbye(connection)
-    assert not speaking.done()
-    gated_engine.free()
-    assert (await speaking).audio
 
 
 async def says_goodbye(connection: Any) -> None:
@@ -291,7 +282,7 @@ async def test_a_text_is_spoken_to_its_end_then_goodbye(
     async with connected(way, server) as connection:
         await connection.speak(TEXT)
         await at_the_gate(gated_engine)
-        await Busy(server, gated_engine).stop()
+        await begin_to_stop(server)
         whole = to_pcm16(fake_voice().speak(SpeechRequest(TEXT))).tobytes()
         gated_engine.free()
         assert (await connection.hear(enough(way, whole))).audio == whole

@@ -20,7 +20,7 @@ from dlpo_serving.engine import Floats
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices.names import voice_named
-from tests.callers import WAIT_S, fake_voice, wait_until
+from tests.callers import fake_voice, wait_until
 from tests.fake_engine import FakeEngine
 from tests.serving.conftest import GatedEngine
 from tests.serving.protocols.http.conftest import Client, RunningServer
@@ -148,31 +148,6 @@ def test_a_reply_that_is_late_ends_with_504(
     assert (response.status, error_of(response)["code"]) == (504, "deadline_exceeded")
     wait_until(lambda: server.service.calls == 0)
     gated_engine.free()
-
-
-@pytest.mark.parametrize(("windows", "delivery"), [(0, "audio"), (1, "audio"), (1, "sse")])
-def test_a_client_that_goes_away_gives_its_place_back(
-    client: Client,
-    windows: int,
-    delivery: str,
-    gated_engine: GatedEngine,
-    gated_server: Callable[..., RunningServer],
-) -> None:
-    server = gated_server()
-    connection = client.connect(server)
-    body = json.dumps({"model": "dlpo", "input": TEXT, "stream_format": delivery})
-    connection.request("POST", "/v1/audio/speech", body, {"Content-Type": "application/json"})
-    for _ in range(windows):
-        assert gated_engine.waiting.acquire(timeout=WAIT_S)
-        gated_engine.permits.release()
-    assert gated_engine.waiting.acquire(timeout=WAIT_S)
-    assert server.service.calls == 1
-
-    connection.sock.close()
-
-    wait_until(lambda: server.service.calls == 0)
-    gated_engine.free()
-    assert client.speak(server).status == 200
 
 
 def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
