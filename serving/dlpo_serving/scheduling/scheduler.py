@@ -207,13 +207,6 @@ class Scheduler:
         except OverloadError as error:
             return error.retry_after_s + self._first_audio_s(stream, needs, now)
 
-    def file_after_s(self, now: float) -> float:
-        """Predicted seconds until the first of the files under way is ready."""
-        live = sum(self._need(stream, now) for stream in self.streams if stream.live)
-        free = max(self._lanes - live, (1 - self.policy.utilisation) * self._lanes)
-        work_s = [stream.work_left_s() for stream in self.streams if not stream.live]
-        return min(work_s, default=0.0) / min(free, self._file_lanes)
-
     def backlog_s(self) -> float:
         """Predicted seconds of audio still to be made."""
         return sum(stream.left_s for stream in self.streams)

@@ -281,7 +281,9 @@ class Stream:
         return max(self.expected_audio_s - self.made_s, 0.0) + self.reserved_s
 
     def ends_after_s(self, now: float) -> float:
-        """Predicted seconds until all of it has been played."""
+        """Predicted seconds until all of it has been played, or made if it is a file."""
+        if not self.live:
+            return self.work_left_s()
         return max(self.ahead_s(now), 0.0) + self.left_s
 
     def due_s(self, now: float, early_chunks: float) -> float:
