@@ -45,6 +45,7 @@ OPEN_SHARE = 0.25  # of them that one address may hold
 STARTS_PER_TURN = 4  # calls started per turn of the event loop; replies wait for no more than those
 
 STATUS_DELAY_S = 0.02  # before an error's status is sent
+REFUSAL_DELAY_S = 0.001  # the same of a full server, whose callers go elsewhere
 T = TypeVar("T")
 _CODES: dict[Any, str] = {
     key: code.name for code in grpc.StatusCode for key in (code, code.value[0])
@@ -186,7 +187,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     self._scope.count_failure(error)
                     # A caller that has reset its call is noticed meanwhile, which cancels this.
                     # grpc.aio leaks a status that it can't send (grpc#43360, seen with 1.85.1).
-                    await asyncio.sleep(STATUS_DELAY_S)
+                    full = isinstance(error, OverloadError)
+                    await asyncio.sleep(REFUSAL_DELAY_S if full else STATUS_DELAY_S)
                     try:
                         path = self._field_paths.get(service, same_path)
                         await abort(context, error, partial(path, request=request))
