@@ -285,8 +285,9 @@ class SynthesisService:
             OverloadError: there is no room, or for a file none within the setting `queue_s`.
             DeadlineError: see `Scheduler.admit`.
         """
-        request = call.request
-        size = 0 if call.live else sys.getsizeof(request.text) + 4 * size_of(request.dictionary)
+        text, words = call.request.text, call.request.dictionary
+        size = max(sys.getsizeof(text) + 4 * size_of(words), current_call().body_bytes)
+        size *= not call.live
         self._file_memory.take(size)
         try:
             await self._turn(self._executor.admit(stream), stream, "queue_s")

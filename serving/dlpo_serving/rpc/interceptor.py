@@ -45,7 +45,6 @@ OPEN_SHARE = 0.25  # of them that one address may hold
 STARTS_PER_TURN = 4  # calls started per turn of the event loop; replies wait for no more than those
 
 STATUS_DELAY_S = 0.02  # before an error's status is sent
-REFUSAL_DELAY_S = 0.001  # the same of a full server, whose callers go elsewhere
 T = TypeVar("T")
 _CODES: dict[Any, str] = {
     key: code.name for code in grpc.StatusCode for key in (code, code.value[0])
@@ -187,8 +186,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     self._scope.count_failure(error)
                     # A caller that has reset its call is noticed meanwhile, which cancels this.
                     # grpc.aio leaks a status that it can't send (grpc#43360, seen with 1.85.1).
+                    # A full server's callers go elsewhere at once: a turn of the loop must do.
                     full = isinstance(error, OverloadError)
-                    await asyncio.sleep(REFUSAL_DELAY_S if full else STATUS_DELAY_S)
+                    await asyncio.sleep(0 if full else STATUS_DELAY_S)
                     try:
                         path = self._field_paths.get(service, same_path)
                         await abort(context, error, partial(path, request=request))
