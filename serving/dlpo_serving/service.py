@@ -40,6 +40,7 @@ from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.request import PAUSES, SpeechRequest, SynthesisCall, check_request, size_of
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Stream
+from dlpo_serving.scheduling.waiting_line import Waiting
 from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.voices.offered import LoadedVoice, OfferedVoices
 from dlpo_serving.voices.text_reader import text_errors_as_violations
@@ -284,21 +285,32 @@ class SynthesisService:
             OverloadError: there is no room, or for a file none within the setting `queue_s`.
             DeadlineError: see `Scheduler.admit`.
         """
-        if (waiting := self._executor.admit(stream)) is None:
-            return
-        queue_s, request = self._settings.queue_s, call.request
-        size = sys.getsizeof(request.text) + 4 * size_of(request.dictionary)
+        text, words = call.request.text, call.request.dictionary
+        size = max(sys.getsizeof(text) + 4 * size_of(words), current_call().body_bytes)
+        size *= not call.live
+        self._file_memory.take(size)
         try:
-            self._file_memory.take(size)
-            try:
-                async with asyncio.timeout(min(queue_s, stream.ends_s - self._clock())):
-                    await asyncio.wrap_future(waiting.starts)
-            except TimeoutError:
-                raise self._executor.refusal_of(queue_s) from None
-            finally:
-                self._file_memory.give_back(size)
+            await self._turn(self._executor.admit(stream), stream, "queue_s")
         finally:
-            self._executor.give_up_file(waiting)
+            self._file_memory.give_back(size)
+
+    async def _turn(self, waiting: Waiting | None, stream: Stream, setting: str) -> None:
+        """Wait for a turn, for as long as the setting allows and the caller does.
+
+        Raises:
+            OverloadError: it did not come.
+            Also what the scheduler answers.
+        """
+        if waiting is None:
+            return
+        limit_s: float = getattr(self._settings, setting)
+        try:
+            async with asyncio.timeout(min(limit_s, stream.ends_s - self._clock())):
+                await asyncio.wrap_future(waiting.starts)
+        except TimeoutError:
+            raise waiting.refused_after(limit_s, setting) from None
+        finally:
+            self._executor.give_up(waiting)
 
     def _check_length(self, characters: int) -> None:
         if characters > self.max_characters:
@@ -395,7 +407,7 @@ class SynthesisService:
         reserved_s, left_s = 0.0, stream.left_s
         if characters >= SLICE:  # slow to parse
             reserved_s = voice.costs.audio_s(characters, speed)
-            await self._reserve(stream, reserved_s)
+            await self._turn(self._executor.reserve(stream, reserved_s), stream, "text_wait_s")
         if reserved_s and left_s > RELAXED_BACKLOG_S:
             async with self._reader_ahead:
                 start_s = self._clock()
@@ -405,26 +417,9 @@ class SynthesisService:
             text = await self._read(read, characters, stream)
         audio_s = voice.expected_s(text.sentences, speed)
         if audio_s and not reserved_s:
-            await self._reserve(stream, audio_s)
+            await self._turn(self._executor.reserve(stream, audio_s), stream, "text_wait_s")
         audio.add_passage(text)
         self._executor.add(stream, text.sentences, audio_s)
-
-    async def _reserve(self, stream: Stream, audio_s: float) -> None:
-        """Wait until further text of a stream fits; its writer waits meanwhile.
-
-        Raises:
-            OverloadError: it did not fit within the setting `text_wait_s`.
-            DeadlineError: it can't be spoken before the caller's deadline.
-        """
-        if (waiting := self._executor.reserve(stream, audio_s)) is None:
-            return
-        try:
-            async with asyncio.timeout(self._settings.text_wait_s):
-                await asyncio.wrap_future(waiting.fits)
-        except TimeoutError:
-            raise waiting.refusal from None
-        finally:
-            self._executor.give_up_text(waiting)
 
 
 def pauses_of(settings: ServerSettings) -> dict[str, Any]:

@@ -189,23 +189,21 @@ def test_over_share_text_waits_without_blocking_others(
         lines = CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), need, 73.5)
         return Stream(Costs(lines), 3, 0.0, audio_s, peer=peer, more_text=not audio_s)
 
-    fits, executor = queue.Queue[str](), open_executor()
+    executor = open_executor()
     greedy = stream(0.18, "a")
     other = stream(0.02, "b")
     speaking = stream(0.5, "a", 100.0)
     for admitted in (greedy, other, speaking):
         executor.admit(admitted)
-    for name, waits in (("greedy", greedy), ("other", other)):
-        text = executor.reserve(waits, 50.0)
-        assert text
-        text.fits.add_done_callback(lambda _, name=name: fits.put(name))
-    clock.now_s = 1.0
-    assert fits.get(timeout=WAIT_S) == "other"
+    text = executor.reserve(greedy, 50.0)
+    assert text
+    assert executor.reserve(other, 50.0) is None
     executor.add(other, [], 0.0)  # nothing in it can be spoken
     assert not other.left_s
+    assert not text.starts.done()
     executor.remove(speaking)
     clock.now_s = 2.0
-    assert fits.get(timeout=WAIT_S) == "greedy"
+    text.starts.result(WAIT_S)
 
 
 def test_a_lane_goes_on_with_the_stream_it_began(

@@ -18,6 +18,7 @@ from dlpo.text import Sentence, TextFeed
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import NotReadyError, OverloadError, QuotaError, RequestError, StalledError
+from dlpo_serving.further_text import MOST_BYTES
 from dlpo_serving.operations.keys import Quota
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
@@ -142,6 +143,10 @@ async def test_a_caller_who_hangs_up_leaves_the_queue(with_service: Speak) -> No
             with pytest.raises(asyncio.CancelledError):
                 await files[0]
             assert waiting() == 2
+            service._file_memory.take(MOST_BYTES - 1_000)
+            with pytest.raises(OverloadError, match="too much text"):
+                await audio_of(service, call(LONG, file=True))
+            service._file_memory.give_back(MOST_BYTES - 1_000)
         assert all(len(audio) for audio in await asyncio.gather(*files[1:]))
         assert (service.calls, service._file_memory.held_bytes) == (0, 0)
 

@@ -36,6 +36,8 @@ class ReplyFormat:
     """8,000 to 48,000; None means the voice's own"""
     times: TimeDetail = "words"
     """level of detail of the timestamps"""
+    first_audio_ms: float | None = None
+    """the latest first audio, later than which the call is refused; None: the server's limit"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ def _config(request: SpeechRequest, voice: str, reply: ReplyFormat) -> speech_pb
         encoding=encoding_message(reply.encoding),
         sample_rate_hz=reply.sample_rate_hz or 0,
         time_detail=_TIME_DETAILS[reply.times],
+        first_audio_ms=reply.first_audio_ms,
         code=f"CODE_READING_{request.code.upper()}",
         emoji=f"EMOJI_READING_{request.emoji.upper()}",
         language=request.language,

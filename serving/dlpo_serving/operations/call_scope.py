@@ -40,6 +40,8 @@ class CallRecord:
     mark: str = UNMARKED
     """which keys mark the audio; see `dlpo.mark.NoiseMark.named`"""
     characters: int = 0
+    body_bytes: int = 0
+    """of the request, over HTTP"""
     audio_s: float = 0.0
     """seconds of audio made"""
     first_audio_s: float | None = None

@@ -186,7 +186,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     self._scope.count_failure(error)
                     # A caller that has reset its call is noticed meanwhile, which cancels this.
                     # grpc.aio leaks a status that it can't send (grpc#43360, seen with 1.85.1).
-                    await asyncio.sleep(STATUS_DELAY_S)
+                    # A full server's callers go elsewhere at once: a turn of the loop must do.
+                    full = isinstance(error, OverloadError)
+                    await asyncio.sleep(0 if full else STATUS_DELAY_S)
                     try:
                         path = self._field_paths.get(service, same_path)
                         await abort(context, error, partial(path, request=request))

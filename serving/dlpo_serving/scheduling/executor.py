@@ -9,18 +9,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import Protocol, TypeVar
 
 from dlpo.errors import EngineError
 from dlpo.operating_system import lower_priority
 from dlpo.text import Sentence
-from dlpo_serving.errors import CallRejectedError, DisplacedError, OverloadError, PeerShareError
+from dlpo_serving.errors import DisplacedError
 from dlpo_serving.operations.call_scope import CallRecord
 from dlpo_serving.operations.metrics import Metrics
-from dlpo_serving.scheduling.file_queue import FileQueue, WaitingFile
 from dlpo_serving.scheduling.scheduler import Batch, Scheduler
 from dlpo_serving.scheduling.stream import Stream
+from dlpo_serving.scheduling.waiting_line import Waiting, WaitingLine
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
 
 T = TypeVar("T")
@@ -63,18 +64,6 @@ class _Lane:
     thread: threading.Thread = field(init=False)
 
 
-@dataclass(slots=True, eq=False)
-class WaitingText:
-    """Text of a stream that does not fit yet."""
-
-    stream: Stream
-    audio_s: float
-    refusal: OverloadError
-    """why it waits"""
-    fits: Future[None] = field(default_factory=Future)
-    """done when it fits; fails if it never will, for example because of the stream's deadline"""
-
-
 class EngineExecutor:
     """Carries out the scheduler's decisions. Thread-safe; no method but `close` blocks for long."""
 
@@ -92,8 +81,8 @@ class EngineExecutor:
         self._changed = threading.Condition()
         self._sinks: dict[Stream, ChunkSink] = {}
         self._tasks: deque[Callable[[], None]] = deque()
-        self._waiting_text: deque[WaitingText] = deque()  # in order of admission
-        self._files = FileQueue(scheduler)
+        self._files = WaitingLine(scheduler)
+        self._texts = WaitingLine(scheduler)
         self._retried_s = clock()
         self._closing = False
         self.lanes = lanes
@@ -121,35 +110,34 @@ class EngineExecutor:
             self._changed.notify_all()
         return future
 
-    def admit(self, stream: Stream) -> WaitingFile | None:
+    def admit(self, stream: Stream) -> Waiting | None:
         """Reserve a slot; see `Scheduler.admit`. `remove` must follow sooner or later.
 
         Returns:
-            What a whole file waits for, if its turn has not come; `give_up_file` must follow.
+            What a whole file waits for, if its turn has not come; `give_up` must follow.
         """
         with self._changed:
-            now = self._clock()
-            if stream.live:
-                if displaced := self._scheduler.admit(stream, now):
-                    self._fail(displaced, DisplacedError())
-                return None
-            file = self._files.join(stream, now)
-            self._files.admit(now)
-            if file.starts.done():
-                file.starts.result()
-                return None
-            self._changed.notify_all()  # idle lanes retry it from now on
-            return file
+            if not stream.live:
+                return self._wait(self._files, stream, partial(self._scheduler.admit, stream))
+            if displaced := self._scheduler.admit(stream, self._clock()):
+                self._fail(displaced, DisplacedError())
+            return None
 
-    def give_up_file(self, file: WaitingFile) -> None:
-        """Stop waiting for a file to start."""
-        with self._changed:
-            self._files.leave(file)
+    def _wait(
+        self, line: WaitingLine, stream: Stream, ask: Callable[[float], object]
+    ) -> Waiting | None:
+        waiting = line.join(stream, ask)
+        line.admit(self._clock())
+        if waiting.starts.done():
+            return waiting.starts.result()
+        self._changed.notify_all()  # idle lanes retry it from now on
+        return waiting
 
-    def refusal_of(self, queue_s: float) -> OverloadError:
-        """The error for a file that has waited for `queue_s` in vain."""
+    def give_up(self, waiting: Waiting) -> None:
+        """Stop waiting for a turn, which may have come."""
         with self._changed:
-            return self._files.refusal(queue_s, self._clock())
+            self._files.leave(waiting)
+            self._texts.leave(waiting)
 
     def files_waiting(self) -> int:
         """How many whole files wait for their turn."""
@@ -167,36 +155,22 @@ class EngineExecutor:
             self._sinks[stream] = sink
             self._changed.notify()  # one lane, since others would hold it up
 
-    def reserve(self, stream: Stream, audio_s: float) -> WaitingText | None:
+    def reserve(self, stream: Stream, audio_s: float) -> Waiting | None:
         """Reserve capacity for further text of a stream, predicted to last `audio_s`.
 
-        Text that does not fit alongside what is admitted waits, oldest first.
-
         Returns:
-            None if it fits, otherwise what to wait for and finish with `give_up_text`.
+            None if it fits alongside what is admitted; otherwise what to wait for, and `give_up`
+            must follow.
 
         Raises:
             DeadlineError: see `Scheduler.extend`.
         """
         with self._changed:
-            try:
-                if not self._waiting_text or stream.keeps_share(self._clock()):
-                    self._scheduler.extend(stream, audio_s, self._clock())
-                    return None
-                refusal = self._waiting_text[0].refusal
-            except OverloadError as error:
-                refusal = error
+            extend = partial(self._scheduler.extend, stream, audio_s)
+            if stream.keeps_share(now := self._clock()):
+                return extend(now)
             stream.waiting_s = audio_s
-            self._waiting_text.append(WaitingText(stream, audio_s, refusal))
-            self._changed.notify_all()  # idle lanes retry it from now on
-            return self._waiting_text[-1]
-
-    def give_up_text(self, text: WaitingText) -> None:
-        """Stop waiting for text to fit."""
-        with self._changed:
-            text.stream.waiting_s = 0.0
-            if text in self._waiting_text:
-                self._waiting_text.remove(text)
+            return self._wait(self._texts, stream, extend)
 
     def add(self, stream: Stream, sentences: Sequence[Sentence], audio_s: float) -> None:
         """Speak further text of a started stream, for which capacity has been reserved."""
@@ -336,7 +310,7 @@ class EngineExecutor:
         now = self._clock()
         if now - self._retried_s >= RETRY_S:
             self._retried_s = now
-            self._admit_waiting_text(now)
+            self._texts.admit(now)
             self._files.admit(now)
         if batch := self._scheduler.next_batch(now):
             lane.batch, lane.beats = batch, 0
@@ -355,38 +329,10 @@ class EngineExecutor:
                 if work := self._next_work(lane):
                     return work
                 wait_s = self._scheduler.next_urgency_s() - self._clock()
-                if self._waiting_text or self._files:
+                if self._texts or self._files:
                     wait_s = min(wait_s, RETRY_S)
                 self._changed.wait(None if wait_s == inf else max(wait_s, 0.001))
             return None
-
-    def _admit_waiting_text(self, now: float) -> None:
-        """Admit waiting text, oldest first, until one does not fit.
-
-        Text of a peer that has used up its share is skipped, so it does not block the others.
-        """
-        full: set[str] = set()  # peers
-        for text in tuple(self._waiting_text):
-            if text.stream.peer in full:
-                continue
-            refusal = None
-            try:
-                self._scheduler.extend(text.stream, text.audio_s, now)
-            except OverloadError as error:
-                text.refusal = error
-                if not isinstance(error, PeerShareError):
-                    return
-                full.add(text.stream.peer)
-                continue
-            except CallRejectedError as error:
-                refusal = error
-            self._waiting_text.remove(text)
-            text.stream.waiting_s = 0.0
-            if text.fits.set_running_or_notify_cancel():  # the waiter may have just given up
-                if refusal:
-                    text.fits.set_exception(refusal)
-                else:
-                    text.fits.set_result(None)
 
     def _account(self, lane: _Lane, batch: Batch, outcomes: Sequence[_Outcome]) -> list[ChunkSink]:
         """Account for a computed batch; return the sinks that got their last chunk."""

@@ -207,13 +207,6 @@ class Scheduler:
         except OverloadError as error:
             return error.retry_after_s + self._first_audio_s(stream, needs, now)
 
-    def file_after_s(self, now: float) -> float:
-        """Predicted seconds until the first of the files under way is ready."""
-        live = sum(self._need(stream, now) for stream in self.streams if stream.live)
-        free = max(self._lanes - live, (1 - self.policy.utilisation) * self._lanes)
-        work_s = [stream.work_left_s() for stream in self.streams if not stream.live]
-        return min(work_s, default=0.0) / min(free, self._file_lanes)
-
     def backlog_s(self) -> float:
         """Predicted seconds of audio still to be made."""
         return sum(stream.left_s for stream in self.streams)
@@ -293,6 +286,8 @@ class Scheduler:
         Texts are read one after another. Then a lane gets free, and all first chunks are made that
         have been promised or are about to be played.
         """
+        if not needs:
+            return stream.alone_s(now)
         reading_s = sum(other.unread_s for other in (stream, *needs))
         lane_s = sum(other.work_due_s(now, FIRST_CHUNK_S) for other in needs) / self._lanes
         if self.busy_lanes == self._lanes:
@@ -321,7 +316,7 @@ class Scheduler:
         """Predicted seconds to the first audio of a live stream; raises unless that and all that
         follows will be in time."""
         if (named_s := stream.first_audio_s) is not None:
-            alone_s = stream.unread_s + stream.work_due_s(now, FIRST_CHUNK_S)
+            alone_s = stream.alone_s(now)
             if alone_s > named_s:
                 raise DeadlineError(
                     f"first_audio_ms is {1000 * named_s:g}; this text takes {1000 * alone_s:.0f} ms"

@@ -97,6 +97,11 @@ class Costs:
         """Seconds of a unit with all lanes busy / those predicted by its line."""
         return self._crowded.ratio
 
+    @property
+    def ease(self) -> float:
+        """Seconds of a unit next to idle lanes / those with all lanes busy."""
+        return self._alone.ratio / self._crowded.ratio
+
     def audio_s(self, characters: int, speed: float) -> float:
         """Predicted seconds of audio for a text."""
         return characters * self.frames_per_character / speed / self.lines.frames_per_second
@@ -281,7 +286,9 @@ class Stream:
         return max(self.expected_audio_s - self.made_s, 0.0) + self.reserved_s
 
     def ends_after_s(self, now: float) -> float:
-        """Predicted seconds until all of it has been played."""
+        """Predicted seconds until all of it has been played, or made if it is a file."""
+        if not self.live:
+            return self.work_left_s()
         return max(self.ahead_s(now), 0.0) + self.left_s
 
     def due_s(self, now: float, early_chunks: float) -> float:
@@ -341,6 +348,10 @@ class Stream:
         if wanted_s <= 0:  # as of most streams
             return 0.0
         return self.costs.work_s(self.made_s + wanted_s, self.made_s, self.steps)
+
+    def alone_s(self, now: float) -> float:
+        """Predicted seconds to its next audio if there is no other stream."""
+        return self.unread_s + self.costs.ease * self.work_due_s(now, FIRST_CHUNK_S)
 
     def need(self, now: float, reserve_s: float) -> float:
         """The share of one lane it needs from now on to play without a gap.

@@ -17,6 +17,7 @@ from aiohttp import web
 from dlpo_serving.audio_stream import AudioStream
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import DeadlineError, RequestError
+from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.protocols.http.replies import OpenDelivery, audio_alone, send_audio
 from dlpo_serving.protocols.http.requests import (
     HttpLimits,
@@ -49,7 +50,9 @@ class SpeechAnswers:
         """
         if most_bytes:
             request = request.clone(client_max_size=most_bytes)
-        return await self.turns.parsed(await read_body(request, self.limits))
+        content = await read_body(request, self.limits)
+        current_call().body_bytes = len(content)
+        return await self.turns.parsed(content)
 
     async def answer(
         self,

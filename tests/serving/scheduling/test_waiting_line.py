@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from dlpo_serving.errors import DeadlineError, OverloadError, PeerShareError
-from dlpo_serving.scheduling.file_queue import FileQueue, WaitingFile
 from dlpo_serving.scheduling.scheduler import Scheduler
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Costs, Stream
+from dlpo_serving.scheduling.waiting_line import Waiting, WaitingLine
 from tests.serving.scheduling.test_scheduler import (
     ALONE_S,
     LINES,
@@ -27,17 +29,17 @@ class Shop(Simulation):
 
     def __init__(self, policy: AdmissionPolicy | None = None, slowness: float = 1.0) -> None:
         super().__init__(policy, slowness=slowness, belief=slowness)
-        self.queue = FileQueue(self.scheduler)
+        self.line = WaitingLine(self.scheduler)
         self.files: list[Listener] = []
         self.begun: list[str] = []  # whose, in order
 
     def send(self, time_s: float, audio_s: float, peer: str = "") -> None:
         def arrive() -> None:
             stream = Stream(self.costs, 3, self.now, audio_s, live=False, peer=peer)
-            wait(self.queue.join(stream, self.now))
+            wait(join(self.line, self.scheduler, stream))
 
-        def wait(file: WaitingFile) -> None:
-            self.queue.admit(self.now)
+        def wait(file: Waiting) -> None:
+            self.line.admit(self.now)
             if not file.starts.done():
                 self.at(self.now + TICK_S, lambda: wait(file))
                 return
@@ -116,42 +118,47 @@ def file_of(peer: str = "", **named: float) -> Stream:
     return Stream(Costs(LINES), 3, 0.0, 3.0, live=False, peer=peer, **named)
 
 
-def test_the_queue_is_bounded_for_all_and_for_each() -> None:
+def join(line: WaitingLine, scheduler: Scheduler, stream: Stream) -> Waiting:
+    return line.join(stream, lambda now: scheduler.admit(stream, now))
+
+
+def test_the_line_is_bounded_for_all_and_for_each() -> None:
     scheduler = Scheduler(AdmissionPolicy(peer_share=0.5), lanes=1)
-    queue = FileQueue(scheduler, most=4)
+    line = WaitingLine(scheduler, most=4)
     for _ in range(2):
-        queue.join(file_of("a"), 0.0)
+        join(line, scheduler, file_of("a"))
     with pytest.raises(PeerShareError):
-        queue.join(file_of("a"), 0.0)
-    others = [queue.join(file_of(peer), 0.0) for peer in "bc"]
+        join(line, scheduler, file_of("a"))
+    others = [join(line, scheduler, file_of(peer)) for peer in "bc"]
     with pytest.raises(OverloadError) as caught:
-        queue.join(file_of("d"), 0.0)
+        join(line, scheduler, file_of("d"))
     assert caught.value.retry_after_s >= 0.1
-    queue.leave(others[0])  # whoever hangs up
-    queue.join(file_of("d"), 0.0)
+    line.leave(others[0])  # its caller hangs up
+    join(line, scheduler, file_of("d"))
 
 
 def test_deadline_before_its_turn_is_reported() -> None:
-    queue = FileQueue(Scheduler(AdmissionPolicy(), lanes=1))
-    file = queue.join(file_of(ends_s=1.0), 0.0)
-    queue.admit(1.0)
+    scheduler = Scheduler(AdmissionPolicy(), lanes=1)
+    line = WaitingLine(scheduler)
+    file = join(line, scheduler, file_of(ends_s=1.0))
+    line.admit(1.0)
     assert isinstance(file.starts.exception(), DeadlineError)
-    assert not len(queue)
+    assert not len(line)
 
 
-def test_many_files_of_one_caller_are_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_files_of_one_caller_are_asked_for_once() -> None:
     scheduler, asked = Scheduler(AdmissionPolicy(max_streams=10, peer_share=0.5), 2), list[str]()
-    queue, admit = FileQueue(scheduler), scheduler.admit
+    line = WaitingLine(scheduler)
     for _ in range(5):
         scheduler.admit(file_of("a"), 0.0)
-    for peer in ["a"] * 100 + ["b"]:
-        queue.join(file_of(peer), 0.0)
 
-    def noting(stream: Stream, now: float) -> Stream | None:
+    def ask(now: float, stream: Stream) -> None:
         asked.append(stream.peer)
-        return admit(stream, now)
+        scheduler.admit(stream, now)
 
-    monkeypatch.setattr(scheduler, "admit", noting)
-    queue.admit(1.0)
+    for peer in ["a"] * 100 + ["b"]:
+        stream = file_of(peer)
+        line.join(stream, partial(ask, stream=stream))
+    line.admit(1.0)
     assert sorted(asked) == ["a", "b"]
-    assert len(queue) == 100
+    assert len(line) == 100
