@@ -58,9 +58,10 @@ class InContext:
 
     Args:
         tables: of the language.
-        name: of the table: one or more abbreviations with "|" between them, in their case, or as
-            ``{kind}`` all that abbreviations_by_kind.tsv has of a kind; also in capitals from three
-            characters on; what must be before one and after it, see `dlpo.text.common.neighbors`; its words. The first row that fits says it.
+        name: of the table: one or more abbreviations with "|" between them, in their case and, of
+            three characters or more, in capitals; or as ``{kind}`` all that
+            abbreviations_by_kind.tsv has of a kind; what must be before one and after it, see
+            `dlpo.text.common.neighbors`; its words. The first row that fits says it.
         letters: characters that can't be beside one, as in a class of a regular expression.
         own_periods: whether one has no other period than that of its row; otherwise those without
             a last period may have one.
