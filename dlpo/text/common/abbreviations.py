@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from dlpo.text.common.forms import Form
 from dlpo.text.common.neighbors import Context
@@ -58,9 +58,10 @@ class InContext:
 
     Args:
         tables: of the language.
-        name: of the table: one or more abbreviations with "|" between them, in their case, or as
-            ``{kind}`` all that abbreviations_by_kind.tsv has of a kind; what must be before one and
-            after it, see `dlpo.text.common.neighbors`; its words. The first row that fits says it.
+        name: of the table: one or more abbreviations with "|" between them, in their case and, of
+            three characters or more, in capitals; or as ``{kind}`` all that
+            abbreviations_by_kind.tsv has of a kind; what must be before one and after it, see
+            `dlpo.text.common.neighbors`; its words. The first row that fits says it.
         letters: characters that can't be beside one, as in a class of a regular expression.
         own_periods: whether one has no other period than that of its row; otherwise those without
             a last period may have one.
@@ -75,7 +76,7 @@ class InContext:
             context = Context(tables, before, after)
             for keys, said in of_kind.get(first, [(first, words)]):
                 meaning = context, tables.said(name, index, said)
-                for key in keys.split("|"):
+                for key in with_capitals(keys.split("|")):
                     self._meanings.setdefault(key, []).append(meaning)
         self.keys = self._meanings.keys()
         period = "" if own_periods else r"\.|"
@@ -88,6 +89,13 @@ class InContext:
         place = match.string, match.start(), match.end()
         found = (words for context, words in self._meanings[written] if context.fits_text(*place))
         return next(found, None)
+
+
+def with_capitals(keys: Iterable[str]) -> list[str]:
+    """Abbreviations, and those of three characters or more as a notice has them: ``SEC.``"""
+    return [
+        *dict.fromkeys(one for key in keys for one in (key, key.upper() if len(key) > 2 else key))
+    ]
 
 
 def opens_sentence(word: str, starters: Container[str]) -> bool:

@@ -23,6 +23,7 @@ _ARGUMENT = re.compile(r"\((?![^)]*[^\W\d_]{4})[\w +*/^-]{1,12}\)")
 _SLASH = re.compile(r"\s?/\s?[$£€¥₹]?")
 _DIGIT = re.compile("[0-9]")
 _LONGEST_CUT = 5  # letters of an abbreviation
+_SHOUTED = re.compile(r"(?:!{2,}|\?{2,}|[!?]*(?:!\?|\?!)[!?]*)\s")  # Wow!!! that's it
 _GLUED = re.compile(r"[.!?…][\"')\]}]{0,3}")  # One.Two
 
 
@@ -42,9 +43,9 @@ def sentences(
     """The tokens of ``text`` in order -> those of each sentence, with their marks.
 
     A sentence ends at an empty line, and at ``.``, ``!``, ``?`` or an ellipsis before a blank,
-    unless a lower-case letter follows. ``one_case``: also if one does, since the writer uses no
-    capitals or nothing else; by default if the text does. A sentence without a last mark gets a
-    full stop.
+    unless a lower-case letter follows one mark. ``one_case``: also if one does, since the writer
+    uses no capitals or nothing else; by default if the text does. A sentence without a last mark
+    gets a full stop.
     """
     sentence: list[MarkedToken] = []
     if one_case is None:
@@ -96,7 +97,7 @@ def sentence_end(
         return "end of a line or paragraph"
     if one_case:  # a capital says nothing
         following = replace(following, text=following.text.lower())
-    elif following.text[0].islower():
+    elif following.text[0].islower() and not _SHOUTED.match(gap):
         return ""
     if stop := _STOP.search(gap):
         is_period = gap[0] == "." and gap[1].isspace()

@@ -5,23 +5,14 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.abbreviations import InContext
-from dlpo.text.common.patterns import late
-from dlpo.text.en_us.context import INITIAL, name_follows, previous_word
-from dlpo.text.en_us.tables import TABLES, any_of, word_list
+from dlpo.text.en_us.context import INITIAL, name_follows
+from dlpo.text.en_us.tables import TABLES
 from dlpo.text.en_us.technical import term_words
 
 # Keyed without a period if they are expanded anywhere, and with it if only where it is written,
 # since they are also words or parts of words.
 ABBREVIATIONS = TABLES.words("abbreviations")
 IN_CONTEXT = InContext(TABLES, "abbreviations_in_context", "A-Za-z'&/", own_periods=True)
-_LETTERED_THINGS = word_list("lettered things")
-_SPECIES = late(rf"\s(?:{any_of('species')})\b")
-
-
-def small_name(match: re.Match[str]) -> list[str] | None:
-    """E. coli, V. van Dijk; but "plan B. then"."""
-    is_thing = previous_word(match).lower() in _LETTERED_THINGS | {"a", "an", "the"}
-    return None if is_thing and not _SPECIES.match(match.string, match.end()) else [match[0][0]]
 
 
 def abbreviation(match: re.Match[str]) -> list[str] | None:

@@ -57,9 +57,4 @@ def times_or_by(match: re.Match[str]) -> list[str]:
 
 def to(match: re.Match[str]) -> list[str]:
     """20%-30%, 5kg - 10kg, but 30% - 10% = 20%."""
-    return ["minus" if in_sum(match) else to_or_and(match)]
-
-
-def to_between(match: re.Match[str]) -> list[str]:
-    """A dash between two times or days."""
-    return [to_or_and(match)]
+    return ["minus"] if in_sum(match) else to_or_and(match)

@@ -18,30 +18,22 @@ _BETWEEN = late(
 )
 _OTHER_RANGE = late(r"\S{0,9}(?: [ap]\.?m\.?| [a-z]{2,10})? and [$£€]?\d")
 INITIAL = late(r"\.\s{1,2}[A-Z]")  # the rest of an initial and the start of a name
-_PREVIOUS_WORD = late(r"([A-Za-z]{1,40})[.,]?\s?$")
 _WORD_AFTER = late(  # a 24' x 30' garage
     r"(?:\s?(?:[x×]|by)\s?\d{1,3}(?:\.\d{1,2}| ?1/2)?\s?['\"]){0,2} ([A-Za-z]{2,20})\b"
 )
 _NEXT_CAPITALISED = late(r"\s{1,2}(?![NSEW]\b)([A-Z]\.|[A-Z][A-Za-z]{0,40}(?:'[a-z]{1,3})?)")
 
 
-def to_or_and(match: re.Match[str]) -> str:
+def to_or_and(match: re.Match[str]) -> list[str]:
     """How a dash is said: between 5-10 minutes, but "from 5-10" and "between 9-10 and 2-3"."""
     has_other = _OTHER_RANGE.match(match.string, match.end())
-    return "and" if _BETWEEN.search(text_before(match)) and not has_other else "to"
+    return ["and" if _BETWEEN.search(text_before(match)) and not has_other else "to"]
 
 
 def word_after(match: re.Match[str]) -> str:
     """The word of two letters or more after the match and more sides, in lower case, or ""."""
     found = _WORD_AFTER.match(match.string, match.end())
     return found[1].lower() if found else ""
-
-
-def previous_word(match: re.Match[str]) -> str:
-    """The word just before the match in the same sentence, or ""."""
-    end = match.start()
-    found = _PREVIOUS_WORD.search(match.string, max(0, end - 42), end)
-    return found[1] if found else ""
 
 
 def name_follows(match: re.Match[str]) -> bool:

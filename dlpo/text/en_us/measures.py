@@ -43,7 +43,7 @@ def measure(match: re.Match[str]) -> list[str] | None:
     words = number_words(number)
     words += _raised(found["raised_by"], number) if found["raised_by"] else []
     words += [*(found["scale"] or "").split(), *["plus"] * bool(found["more"])]
-    words += [to_or_and(match), *number_words(to)] if to else []
+    words += [*to_or_and(match), *number_words(to)] if to else []
     return [*words, *power, *(one_words if single else many_words)(found.get("unit") or "in")]
 
 

@@ -50,7 +50,7 @@ def _amount_words(match: re.Match[str], of_noun: bool) -> list[str]:
         has_coins = len(first.partition(".")[2]) == 2 and coins[0] != coins[1]
         in_coins = has_coins and not scale and not first_scale
         first_words = _coin_words(first, one, many, coins) if in_coins else number_words(first)
-        words += [*first_words, *first_scale, to_or_and(match)]
+        words += [*first_words, *first_scale, *to_or_and(match)]
     elif not scale and _is_scaled_later(match, number):
         return [*words, *number_words(number)]
     decimals = number.partition(".")[2]

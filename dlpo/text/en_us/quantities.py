@@ -17,10 +17,6 @@ from dlpo.text.en_us.numbers import (
 )
 from dlpo.text.en_us.technical import TERMS
 
-_OF_TIME = {
-    "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year",
-}  # fmt: skip
-
 
 def dotted(match: re.Match[str]) -> list[str]:
     """1.2.10: one point two point ten; 1.234.567 is one number."""
@@ -39,7 +35,7 @@ def range(match: re.Match[str]) -> list[str] | None:
     rises = match["close"] and float(first.replace(",", "")) < float(last.replace(",", ""))
     if sum_follows(match) or (in_sum(match) and not rises):
         return None
-    return [*plain_words(first), to_or_and(match), *plain_words(last)]
+    return [*plain_words(first), *to_or_and(match), *plain_words(last)]
 
 
 def part_words(digits: str) -> list[str]:
@@ -52,10 +48,3 @@ def part_words(digits: str) -> list[str]:
 def number(match: re.Match[str]) -> list[str]:
     """A number that no row of a code reads."""
     return TERMS.get(match[0]) or plain_words(match[0])
-
-
-def lapse_words(written: str) -> list[str]:
-    """``"5m"`` -> five minutes."""
-    digits = re.sub(r"\D", "", written)
-    unit = _OF_TIME[written.lstrip("0123456789 \n")]
-    return [*cardinal_words(digits), unit + "s" * (digits != "1")]
