@@ -31,7 +31,7 @@ _MODULE_OF = {  # command -> the module of this package that registers it, in th
     "prepare": "make", "train": "make", "tune": "make", "schedule": "make", "import": "make",
     "eval": "measure", "listen": "measure", "bench": "bench",
 }  # fmt: skip
-PACKAGES = ("dlpo", "dlpo_serving", "dlpo_export", "dlpo_bench")  # whose logs a command shows
+PACKAGES = ("dlpo", "dlpo_cli", "dlpo_serving", "dlpo_export", "dlpo_bench")  # whose logs to show
 # Options accepted before or after a command, and the log level that each sets.
 _EVERYWHERE = {"quiet": logging.WARNING, "verbose": logging.DEBUG}
 _EXAMPLES = """\

@@ -29,6 +29,7 @@ from dlpo_serving.voices.synthesizer import Synthesizer
 
 Voice = Annotated[str, typer.Argument(metavar="NAME|PATH", help="Voice name or bundle path.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_log = logging.getLogger(__name__)
 _of_checkpoint, _of_bundle = (
     partial(typer.Option, rich_help_panel=flag.panel) for flag in (OfCheckpoint, OfBoth)
 )
@@ -155,10 +156,13 @@ def _measure_mark(source: Path, out: Path) -> None:
     from dlpo_serving.mark_strength import mark_strengths
 
     bundle = Bundle.load(source)
-    strengths = mark_strengths(source)
-    write_bundle(out, replace(bundle.manifest, mark=strengths), bundle.directory)
-    for steps, z in strengths.items():
-        logging.getLogger(__name__).info("in %s steps its mark is found at z %g", steps, z)
+    manifest = replace(bundle.manifest, mark=mark_strengths(source))
+    write_bundle(out, manifest, bundle.directory)
+    for steps, z in manifest.mark.items():
+        if manifest.carries_mark(int(steps)):
+            _log.info("in %s steps its mark is found at z %g", steps, z)
+        else:
+            _log.warning("in %s steps it is unmarked: the mark is found at z %g only", steps, z)
 
 
 def _gain_meter(lufs: float) -> Callable[[Synthesizer], float]:

@@ -15,6 +15,7 @@ import dlpo
 from dlpo.commit import source_commit
 from dlpo.errors import DataError, pip_install
 from dlpo_bench import record
+from dlpo_cli import PACKAGES
 from dlpo_serving.operations.keys import KeyRing
 from tests.callers import command as run
 
@@ -56,6 +57,14 @@ def test_our_error_is_a_line_on_stderr_and_exits_with_1(
 
     assert result.exit_code == 1
     assert result.stderr == "dlpo: metadata.csv: lone surrogate \\ud800\n"
+
+
+def test_logs_of_all_packages_are_shown() -> None:
+    root = Path(__file__).parents[2]
+    folders = (root, *(root / part for part in ("serving", "export", "benchmarks")))
+    packages = {init.parent.name for folder in folders for init in folder.glob("dlpo*/__init__.py")}
+
+    assert packages == set(PACKAGES)
 
 
 def test_interrupted_command_exits_with_130_and_no_traceback(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+NEW_VOICE = ("new-voice", "--name", "mine", "--out", "run", "--consent")
 RUN = """
 import sys
 from dlpo_cli import app
@@ -29,9 +30,6 @@ def run(folder: Path, *words: str, absent: str = "") -> subprocess.CompletedProc
         capture_output=True,
         text=True,
     )
-
-
-NEW_VOICE = ("new-voice", "--name", "mine", "--out", "run", "--consent")
 
 
 @pytest.mark.parametrize(
