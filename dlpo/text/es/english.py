@@ -35,6 +35,13 @@ def is_listed(word: str) -> bool:
     return word in EXCEPTIONS or bool(_phonemes(word))
 
 
+def ordinal_words(written: str) -> list[str]:
+    """``"5"``, of a street in the United States, -> fifth."""
+    from dlpo.text.en_us.numbers import ordinal_words  # with the first such address
+
+    return ordinal_words(written)
+
+
 def english_syllables(word: str) -> list[Syllable]:
     """A word in lower case -> its syllables; none unless it is an English word.
 
