@@ -27,7 +27,7 @@ from dlpo.operating_system import (
     usable_cores,
 )
 from dlpo_serving.operations.call_scope import CallScope
-from dlpo_serving.operations.foreign_lines import foreign_lines_logged
+from dlpo_serving.operations.captured_stderr import stderr_captured
 from dlpo_serving.operations.keys import KeyRing
 from dlpo_serving.operations.logs import LogFormat, configure_logs, line
 from dlpo_serving.operations.metrics import Metrics
@@ -76,7 +76,7 @@ def serve(settings: ServerSettings) -> None:
     and a line on standard error if it gave up on the engine.
     """
     start = time.perf_counter()
-    with foreign_lines_logged() if settings.log_format != "plain" else nullcontext() as stream:
+    with stderr_captured() if settings.log_format != "plain" else nullcontext() as stream:
         configure_logs(settings.log_format, settings.log_level, stream)
         try:
             hangs, status = _served(settings, start)

@@ -16,7 +16,7 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import find_voice, open_voice
 
 ROOT = Path(__file__).resolve().parents[2]
-ENGINE = ROOT / "examples" / "bundle_engine.py"
+ENGINE = ROOT / "docs" / "examples" / "bundle_engine.py"
 DOCS = (ROOT / "docs" / "bundle.md").read_text(encoding="utf-8")
 
 

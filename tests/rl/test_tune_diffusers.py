@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "tune_diffusers.py"
+EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "tune_diffusers.py"
 
 
 @pytest.mark.full

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = ROOT / "tests" / "clients"
-EXAMPLES, DISPATCHED = ROOT / "examples", ROOT / "deploy" / "speech-dispatcher"
+EXAMPLES, DISPATCHED = ROOT / "docs" / "examples", ROOT / "deploy" / "speech-dispatcher"
 TEXT = "Every agent has a voice. This one is free."
 ORIGIN = "https://app.example"
 ROWS = {  # of a newcomer's review: path and options of curl -> status
@@ -102,7 +102,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("packages")
     for name in ("pipecat-dlpo", "livekit-plugins-dlpo"):
         command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
-        subprocess.run([*command, "--directory", folder], check=True, cwd=EXAMPLES / name)
+        subprocess.run([*command, "--directory", folder], check=True, cwd=ROOT / "deploy" / name)
     for wheel in folder.glob("*.whl"):
         zipfile.ZipFile(wheel).extractall(folder / "installed")
     return str(folder / "installed")

@@ -265,7 +265,7 @@ def test_a_silent_connection_for_several_utterances_ends(
 
 
 def test_the_example_writes_what_it_heard(server: RunningServer, tmp_path: Path) -> None:
-    example = Path(__file__).parents[4] / "examples" / "websocket_client.py"
+    example = Path(__file__).parents[4] / "docs" / "examples" / "websocket_client.py"
     speak = runpy.run_path(str(example))["speak"]
     speak.__globals__["URL"] = server.url + OWN
     text = "Noise becomes speech."

@@ -2,9 +2,9 @@
 
     pip install 'pipecat-ai[nvidia,openai,elevenlabs]'      # in an environment of its own
     dlpo serve --http-port 8080 &
-    python examples/pipecat_tts.py nvidia 127.0.0.1:50051 "Every bot has a voice." bot.wav
-    python examples/pipecat_tts.py openai 127.0.0.1:8080 "Every bot has a voice." bot.wav
-    python examples/pipecat_tts.py elevenlabs 127.0.0.1:8080 "Every bot has a voice." bot.wav
+    python pipecat_tts.py nvidia 127.0.0.1:50051 "Every bot has a voice." bot.wav
+    python pipecat_tts.py openai 127.0.0.1:8080 "Every bot has a voice." bot.wav
+    python pipecat_tts.py elevenlabs 127.0.0.1:8080 "Every bot has a voice." bot.wav
 
 In a bot of yours it is one of the lines marked below.
 """

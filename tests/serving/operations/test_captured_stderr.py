@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dlpo_serving.operations.foreign_lines import ForeignLines
+from dlpo_serving.operations.captured_stderr import CapturedStderr
 from dlpo_serving.operations.logs import PAUSE_S, configure_logs
 from tests.callers import WAIT_S, server_process, wait_until
 from tests.serving.conftest import Clock
@@ -32,7 +32,7 @@ def logged() -> io.StringIO:
 
 def test_lines_of_one_place_are_logged_rarely() -> None:
     stream, clock = logged(), Clock()
-    lines = ForeignLines(clock)
+    lines = CapturedStderr(clock)
 
     for _ in range(3):
         lines.log(HANDSHAKE)
@@ -53,9 +53,9 @@ def test_lines_of_one_place_are_logged_rarely() -> None:
 def test_what_c_code_writes_is_logged(tmp_path: Path) -> None:
     program = (
         "import os\n"
-        "from dlpo_serving.operations.foreign_lines import foreign_lines_logged\n"
+        "from dlpo_serving.operations.captured_stderr import stderr_captured\n"
         "from dlpo_serving.operations.logs import configure_logs\n"
-        "with foreign_lines_logged() as real:\n"
+        "with stderr_captured() as real:\n"
         "    configure_logs('json', 'info', real)\n"
         "    os.write(2, b'one\\ntwo \\xff')\n"
         "os.write(2, b'after')\n"

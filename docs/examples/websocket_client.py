@@ -1,7 +1,7 @@
 """Speak a text in pieces over a WebSocket, and break in: no gRPC, only aiohttp.
 
 dlpo serve --http-port 8080
-python examples/websocket_client.py "Noise becomes speech, word by word." speech.wav
+python docs/examples/websocket_client.py "Noise becomes speech, word by word." speech.wav
 """
 
 from __future__ import annotations

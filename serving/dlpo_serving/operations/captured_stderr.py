@@ -30,7 +30,7 @@ _log = logging.getLogger("stderr")
 
 
 @contextmanager
-def foreign_lines_logged() -> Iterator[IO[str]]:
+def stderr_captured() -> Iterator[IO[str]]:
     """Log what is written to file descriptor 2; yields the real standard error, for the log."""
     real = os.fdopen(os.dup(STDERR), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
     reader, writer = os.pipe()
@@ -38,8 +38,10 @@ def foreign_lines_logged() -> Iterator[IO[str]]:
     os.close(writer)
     was_enabled = faulthandler.is_enabled()
     faulthandler.enable(real)
-    lines = ForeignLines(time.monotonic)
-    thread = threading.Thread(target=lines.read, args=(reader,), daemon=True, name="foreign-lines")
+    lines = CapturedStderr(time.monotonic)
+    thread = threading.Thread(
+        target=lines.read, args=(reader,), daemon=True, name="captured-stderr"
+    )
     thread.start()
     try:
         yield real
@@ -51,7 +53,7 @@ def foreign_lines_logged() -> Iterator[IO[str]]:
             faulthandler.enable()
 
 
-class ForeignLines:
+class CapturedStderr:
     """Logs lines; those of one place in gRPC's code at most once in `PAUSE_S`.
 
     Clients cause them at will: each failed handshake is one.

@@ -2,9 +2,9 @@
 
     pip install livekit-plugins-nvidia livekit-plugins-openai livekit-plugins-elevenlabs
     dlpo serve --http-port 8080 &              # in an environment of its own
-    python examples/livekit_tts.py nvidia 127.0.0.1:50051 "Every agent has a voice." agent.wav
-    python examples/livekit_tts.py openai 127.0.0.1:8080 "Every agent has a voice." agent.wav
-    python examples/livekit_tts.py elevenlabs 127.0.0.1:8080 "Every agent has a voice." agent.wav
+    python livekit_tts.py nvidia 127.0.0.1:50051 "Every agent has a voice." agent.wav
+    python livekit_tts.py openai 127.0.0.1:8080 "Every agent has a voice." agent.wav
+    python livekit_tts.py elevenlabs 127.0.0.1:8080 "Every agent has a voice." agent.wav
 
 In an agent of yours it is one of the lines marked below, as the `tts` of its `AgentSession`.
 `nvidia` and `elevenlabs` take text while it is written, `openai` takes whole sentences.

@@ -2,7 +2,7 @@
 
 pip install 'openai[realtime]'
 dlpo serve --http-port 8080
-python examples/openai_realtime.py http://127.0.0.1:8080/v1 "Noise becomes speech." speech.wav
+python docs/examples/openai_realtime.py http://127.0.0.1:8080/v1 "Noise becomes speech." speech.wav
 """
 
 import asyncio
