@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 
@@ -12,65 +14,40 @@ from dlpo_serving.alignment import Timed, TimedWords
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.encodings.formats import media_type
 from dlpo_serving.protocols.http.api import HttpApi, get, post
-from dlpo_serving.protocols.http.replies import Delivery
+from dlpo_serving.protocols.http.replies import TimedLines
 from dlpo_serving.protocols.http.speech_answers import SpeechAnswers
 from dlpo_serving.protocols.http.speech_body import MODELS, SpeechBody, read_speech_fields
-from dlpo_serving.protocols.http.statuses import BodyError, ErrorReply
+from dlpo_serving.protocols.http.statuses import BodyError
 
 # Of their requests, with no effect here.
 UNREAD = ("return_timestamps", "lang_code", "normalization_options", "volume_multiplier",
           "return_download_link", "download_format")  # fmt: skip
 
 
-class Captions(Delivery):
-    """A JSON object per line: audio, and the words that are complete with it."""
+class Captions(TimedLines):
+    """Audio, and the words that are complete with it; see `TimedLines`."""
 
-    def __init__(self, body: SpeechBody, speech: AudioStream) -> None:
-        super().__init__(speech, "application/x-ndjson")
+    def __init__(self, body: SpeechBody, speech: AudioStream, in_one: bool) -> None:
+        super().__init__(speech, in_one)
         self._words = TimedWords(body.request.text)
 
-    def chunk(self, chunk: EncodedChunk) -> bytes:
-        return self._line(chunk.audio, self._words.take(chunk))
+    def times(self, chunk: EncodedChunk) -> Sequence[list[Timed]]:
+        return [self._words.take(chunk)]
 
-    def end(self, speech: AudioStream) -> bytes:
-        rest = self._words.rest(speech.samples)
-        return self._line(b"", rest) if rest else b""
+    def rest(self) -> Sequence[list[Timed]]:
+        return [self._words.rest(self.speech.samples)]
 
-    def error(self, reply: ErrorReply) -> bytes:
-        return json.dumps(reply.json()).encode() + b"\n"
-
-    def _line(self, audio: bytes, words: list[Timed]) -> bytes:
+    def message(self, audio: bytes, *times: list[Timed]) -> dict[str, Any]:
         rate_hz = self.speech.format.sample_rate_hz
         timestamps = [
             {"word": word, "start_time": start / rate_hz, "end_time": end / rate_hz}
-            for word, start, end in words
+            for word, start, end in times[0]
         ]
-        captioned = {
+        return {
             "audio": b64encode(audio).decode(),
             "audio_format": media_type(self.speech.format.encoding),
             "timestamps": timestamps,
         }
-        return json.dumps(captioned).encode() + b"\n"
-
-
-class CaptionedObject(Captions):
-    """The same as one object, when all is spoken."""
-
-    def __init__(self, body: SpeechBody, speech: AudioStream) -> None:
-        super().__init__(body, speech)
-        self.content_type = "application/json"
-        self._timed: list[Timed] = []
-
-    def chunk(self, chunk: EncodedChunk) -> bytes:
-        self._timed += self._words.take(chunk)
-        return chunk.audio
-
-    def whole(self, chunks: bytes) -> bytes:
-        timed = self._timed + self._words.rest(self.speech.samples)
-        return self._line(self.complete(chunks), timed)
-
-    def end(self, speech: AudioStream) -> bytes:
-        return b""
 
 
 async def _captioned(answers: SpeechAnswers, request: web.Request) -> web.StreamResponse:
@@ -79,7 +56,7 @@ async def _captioned(answers: SpeechAnswers, request: web.Request) -> web.Stream
     body = read_speech_fields(known, answers.limits.strict)
     whole = fields.get("stream", True) is False
     plain = replace(body, stream_format="audio", captions="")
-    open = CaptionedObject if whole else Captions
+    open = partial(Captions, in_one=whole)
     return await answers.answer(request, plain, open, whole, live=not whole)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
@@ -20,34 +19,29 @@ from dlpo_serving.protocols.http.dialects import (
     Piece,
     text_of,
 )
-from dlpo_serving.protocols.http.replies import Delivery
+from dlpo_serving.protocols.http.replies import TimedLines
 from dlpo_serving.protocols.http.speech_body import SpeechBody
 from dlpo_serving.protocols.http.statuses import ErrorReply
 
 
-class TimedEvents(Delivery):
-    """`/stream/with-timestamps`: a JSON object per line, with times from the start of the audio."""
+class TimedEvents(TimedLines):
+    """Audio with the times of characters, from its start; see `TimedLines`."""
 
-    def __init__(self, body: SpeechBody, speech: AudioStream) -> None:
-        super().__init__(speech, "application/x-ndjson")
+    def __init__(self, body: SpeechBody, speech: AudioStream, in_one: bool) -> None:
+        super().__init__(speech, in_one)
         self._alignment = BothAlignments(body.request.text)
 
+    def times(self, chunk: EncodedChunk) -> Sequence[list[Timed]]:
+        return self._alignment.take(chunk)
+
+    def rest(self) -> Sequence[list[Timed]]:
+        return self._alignment.rest(self.speech.samples)
+
     def chunk(self, chunk: EncodedChunk) -> bytes:
-        if not (chunk.audio or chunk.words):
-            return b""
-        return self._line(chunk.audio, *self._alignment.take(chunk))
+        return super().chunk(chunk) if chunk.audio or chunk.words else b""
 
-    def end(self, speech: AudioStream) -> bytes:
-        own, spoken = self._alignment.rest(speech.samples)
-        return self._line(b"", own, spoken) if own or spoken else b""
-
-    def error(self, reply: ErrorReply) -> bytes:
-        return json.dumps(reply.json()).encode() + b"\n"
-
-    def _line(self, audio: bytes, own: list[Timed], spoken: list[Timed]) -> bytes:
-        return json.dumps(self._object(audio, own, spoken)).encode() + b"\n"
-
-    def _object(self, audio: bytes, own: list[Timed], spoken: list[Timed]) -> dict[str, Any]:
+    def message(self, audio: bytes, *times: list[Timed]) -> dict[str, Any]:
+        own, spoken = times
         return {
             "audio_base64": b64encode(audio).decode(),
             "alignment": self._characters(own),
@@ -65,33 +59,6 @@ class TimedEvents(Delivery):
 
     def _seconds(self, samples: int) -> float:
         return round(samples / self.speech.format.sample_rate_hz, 6)
-
-
-class TimedObject(TimedEvents):
-    """`/with-timestamps`: the same as one JSON object, when all is spoken."""
-
-    def __init__(self, body: SpeechBody, speech: AudioStream) -> None:
-        super().__init__(body, speech)
-        self.content_type = "application/json"
-        self._audio = b""
-        self._own: list[Timed] = []
-        self._spoken: list[Timed] = []
-
-    def chunk(self, chunk: EncodedChunk) -> bytes:
-        own, spoken = self._alignment.take(chunk)
-        self._audio += chunk.audio
-        self._own += own
-        self._spoken += spoken
-        return b""
-
-    def whole(self, chunks: bytes) -> bytes:
-        own, spoken = self._alignment.rest(self.speech.samples)
-        audio = self.complete(self._audio)
-        whole = self._object(audio, self._own + own, self._spoken + spoken)
-        return json.dumps(whole).encode()
-
-    def end(self, speech: AudioStream) -> bytes:
-        return b""
 
 
 class ElevenLabsDialect(Dialect):

@@ -12,7 +12,6 @@ from dlpo_serving.protocols.elevenlabs.replies import (
     ContextsDialect,
     ElevenLabsDialect,
     TimedEvents,
-    TimedObject,
 )
 from dlpo_serving.protocols.elevenlabs.requests import NAMES, SpeechQuery
 from dlpo_serving.protocols.elevenlabs.voices import listed, models_listed
@@ -78,12 +77,12 @@ API = HttpApi(
         post(f"{SPEECH}/stream", partial(_speak, live=True), "The same, streamed"),
         post(
             f"{SPEECH}/stream/with-timestamps",
-            partial(_speak, open=TimedEvents, live=True),
+            partial(_speak, open=partial(TimedEvents, in_one=False), live=True),
             "The same, streamed, with times of characters",
         ),
         post(
             f"{SPEECH}/with-timestamps",
-            partial(_speak, open=TimedObject, whole=True),
+            partial(_speak, open=partial(TimedEvents, in_one=True), whole=True),
             "The same with times of characters",
         ),
         socket(f"{SPEECH}/stream-input", _converse, "Text in pieces, in ElevenLabs' messages"),

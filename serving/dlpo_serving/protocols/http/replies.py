@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from dlpo_serving.alignment import TimedWords
+from dlpo_serving.alignment import Timed, TimedWords
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk, taken_within, warning_header
 from dlpo_serving.captions import Captioner
 from dlpo_serving.encodings.formats import media_type
@@ -94,6 +94,50 @@ class CaptionsOnly(Delivery):
     def end(self, speech: AudioStream) -> bytes:
         rest = self._captioner.add(self._words.rest(speech.samples))
         return (rest + self._captioner.end(speech.samples)).encode()
+
+
+class TimedLines(Delivery):
+    """Audio in JSON, with the times that are complete with it: a line for each chunk.
+
+    Args:
+        in_one: all of it in one object instead, when all is spoken.
+    """
+
+    def __init__(self, speech: AudioStream, in_one: bool) -> None:
+        super().__init__(speech, "application/json" if in_one else "application/x-ndjson")
+        self._in_one = in_one
+        self._held: list[Sequence[list[Timed]]] = []
+
+    def times(self, chunk: EncodedChunk) -> Sequence[list[Timed]]:
+        """What is complete with a chunk, of each kind of times."""
+        raise NotImplementedError
+
+    def rest(self) -> Sequence[list[Timed]]:
+        """The same of all else, after the last chunk."""
+        raise NotImplementedError
+
+    def message(self, audio: bytes, *times: list[Timed]) -> dict[str, Any]:
+        """A line."""
+        raise NotImplementedError
+
+    def chunk(self, chunk: EncodedChunk) -> bytes:
+        if self._in_one:
+            self._held.append(self.times(chunk))
+            return chunk.audio
+        return _line(self.message(chunk.audio, *self.times(chunk)))
+
+    def end(self, speech: AudioStream) -> bytes:
+        if self._in_one or not any(rest := self.rest()):
+            return b""
+        return _line(self.message(b"", *rest))
+
+    def whole(self, chunks: bytes) -> bytes:
+        kinds = zip(*self._held, self.rest(), strict=True)
+        times = ([one for part in parts for one in part] for parts in kinds)
+        return _line(self.message(self.complete(chunks), *times))
+
+    def error(self, reply: ErrorReply) -> bytes:
+        return _line(reply.json())
 
 
 class OpenAIEvents(Delivery):
