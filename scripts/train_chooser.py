@@ -2,9 +2,9 @@
 
     python scripts/train_chooser.py
 
-Writes ``readings.zip`` and ``periods.zip`` in dlpo/text/en_us and says how many sentences are
-right that were left out. A ridge regression: in each sentence the right reading's score exceeds
-that of another one by 1.
+Writes ``readings.zip`` and ``periods.zip`` in dlpo/text/en_us and ``periods.zip`` in dlpo/text/es
+and says how many sentences are right that were left out. A ridge regression: in each sentence the
+right reading's score exceeds that of another one by 1.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from dlpo.text.common.surroundings import PARTS, WHOLE, Surroundings, Vectors
 from dlpo.text.common.tables import Tables
 
 ROOT = Path(__file__).resolve().parents[1]
-OUTPUT = ROOT / "dlpo" / "text" / "en_us"
-VECTORS = OUTPUT / "word_vectors.zip"
+TEXT = ROOT / "dlpo" / "text"
+VECTORS = TEXT / "en_us" / "word_vectors.zip"
 UNIT = 100  # length of a vector there
 TABLES = Tables(str(ROOT / "recipe" / "texts" / "readings" / "README.md"))
+SPANISH = Tables(str(ROOT / "recipe" / "texts" / "readings" / "es" / "periods.tsv"))
 SENTENCES = ("first", "second", "third")
 BUCKETS = 1 << 18  # of hashed features
 FEATURE = 0.28  # size of the input
@@ -93,10 +94,10 @@ def places(name: str, surroundings: Surroundings) -> list[Place]:
     return found
 
 
-def periods(surroundings: Surroundings) -> list[Place]:
+def periods(surroundings: Surroundings, code: str, tables: Tables) -> list[Place]:
     """Those of the sentences with an abbreviation, at whose period they end or go on."""
-    language, found = TextFrontEnd().language, list[Place]()
-    for right, before, after in TABLES.rows("periods"):
+    language, found = TextFrontEnd(language=code).language, list[Place]()
+    for right, before, after in tables.rows("periods"):
         text = f"{before} {after}"
         tokens = list(language.tokens(text))
         token = [one for one in tokens if one.end <= len(before)][-1]
@@ -195,10 +196,16 @@ def slope_of(scores: Array) -> float:
 
 
 def write(
-    output: Path, known: Readings, sparse: Array, dense: Array, keys: Sequence[str], slope: float
+    output: Path,
+    known: Readings,
+    sparse: Array,
+    dense: Array,
+    keys: Sequence[str],
+    slope: float,
+    classes: dict[str, list[str]],
 ) -> None:
     """The file that `Chooser` reads."""
-    quantum = np.abs(dense).max() / 127
+    quantum = np.abs(dense if dense.size else sparse).max() / 127
     step = math.ceil(np.abs(sparse).max() / quantum / 127)
     unit = 1 / (slope * quantum)
     gates = dict[str, int]()
@@ -211,7 +218,7 @@ def write(
             kinds[f"{word} {phonemes}"] = kind
     header = {
         "keys": keys, "kinds": kinds, "gates": gates, "gate": round(unit * GATE),
-        "classes": TABLES.words("classes"), "step": step, "unit": round(unit),
+        "classes": classes, "step": step, "unit": round(unit),
     }  # fmt: skip
     contents = {
         "header.json": json.dumps(header, indent=0).encode(),
@@ -224,13 +231,19 @@ def write(
 
 
 def main() -> None:
-    surroundings = Surroundings(TABLES.words("classes"), Vectors(VECTORS))
+    classes = TABLES.words("classes")
+    surroundings = Surroundings(classes, Vectors(VECTORS))
     found = [place for name in SENTENCES for place in places(name, surroundings)]
-    train(OUTPUT / "readings.zip", found, readings())
-    train(OUTPUT / "periods.zip", periods(surroundings), {})
+    train(TEXT / "en_us" / "readings.zip", found, readings(), classes)
+    train(TEXT / "en_us" / "periods.zip", periods(surroundings, "en-US", TABLES), {}, classes)
+    classes = SPANISH.words("classes")
+    found = periods(Surroundings(classes, Vectors()), "es", SPANISH)
+    train(TEXT / "es" / "periods.zip", found, {}, classes)
 
 
-def train(output: Path, found: Sequence[Place], known: Readings) -> None:
+def train(
+    output: Path, found: Sequence[Place], known: Readings, classes: dict[str, list[str]]
+) -> None:
     """Write a model, and say how well it does on sentences that it doesn't know."""
     keys = sorted({key for place in found for one in place.differences for key in one})
     equations = Equations(found, keys)
@@ -238,7 +251,7 @@ def train(output: Path, found: Sequence[Place], known: Readings) -> None:
     print(f"left out: {(scores > 0).sum()} of {len(scores)} right")
     sparse, dense = equations.solved(np.ones(equations.number))
     dense *= equations.sizes / UNIT
-    write(output, known, FEATURE * sparse[:BUCKETS], dense, keys, slope_of(scores))
+    write(output, known, FEATURE * sparse[:BUCKETS], dense, keys, slope_of(scores), classes)
     print(f"{output}: {output.stat().st_size} bytes")
 
 

@@ -12,12 +12,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from operator import mul
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 from zlib import crc32
 
-from dlpo.text.common.surroundings import PARTS, WHOLE, Meaning, Surroundings, Vectors
+from dlpo.text.common.surroundings import (
+    PARTS,
+    WHOLE,
+    Meaning,
+    Surroundings,
+    Vectors,
+    known_vectors,
+)
+
+_LOADING = Lock()
 
 
 class Candidate(NamedTuple):
@@ -115,3 +126,15 @@ class Chooser:
             row = self._dense[start + part * self._size : start + (part + 1) * self._size]
             total += sum(map(mul, row, vector)) * weight // WHOLE
         return total
+
+
+def known_chooser(weights: Path, vectors: Path | None = None) -> Chooser | None:
+    """The model in a file, loaded once; None where a file was taken out of the package."""
+    with _LOADING:
+        return _loaded(weights, vectors)
+
+
+@cache
+def _loaded(weights: Path, vectors: Path | None) -> Chooser | None:
+    is_there = weights.exists() and (not vectors or vectors.exists())
+    return Chooser(weights, known_vectors(vectors)) if is_there else None

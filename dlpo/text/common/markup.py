@@ -71,6 +71,8 @@ _AT_PICTURE = late(_PICTURE)
 _LINE_END = late(  # but not before a line that Markdown marks
     r"(?<=\S)[^\S\n]{0,40}\n(?=[ \t]{0,12}(?![-*+•>][ \t]|#{1,6}[ \t]|\||\[[ xX]\])\S)"
 )
+_QUOTED = late(r"\n> ?(?=[^\W\d_])")  # a line of a quoted mail
+_SAID_BY = late(r"(?:\[[^\]\n]{1,24}\] )?[^\W\d_][\w.-]{0,24}(?: [\w.-]{1,20}){0,2}: ")
 _FEW = 2  # blanks of a line such as "Sign in", which isn't joined to the next
 _NARROW, _WIDE = 25, 50  # characters: a line that may be wrapped before a small letter, a capital
 _BEFORE_OPENING = late(  # gracias 🎉 ¡Nos vemos!
@@ -199,14 +201,24 @@ def with_items(text: str, before: int) -> str:
     text = _ROW.sub("\\1\f", text) if "\t" in text else text
     text = _BEFORE_OPENING.sub(r"\1. ", text) if "¡" in text or "¿" in text else text
     text = _ITEM.sub(item, text)
+    text = _QUOTED.sub(_unquoted, text) if "\n>" in text else text
     return _LINE_END.sub(partial(_line_end, before=before), text)
+
+
+def _unquoted(match: re.Match[str]) -> str:
+    """Blanks in place of the sign of a quotation, where it goes on before a small letter."""
+    text, place = match.string, match.start()
+    line = text[max(0, text.rfind("\n", 0, place) + 1, place - _LINE) : place]
+    goes_on = text[match.end()].islower() and line[:1] == ">" and len(line) >= _WIDE
+    return "\n" + " " * (len(match[0]) - 1) if goes_on else match[0]
 
 
 def _line_end(match: re.Match[str], before: int) -> str:
     """A form feed in place of the end of a line, unless the text looks wrapped there.
 
     It does after a comma, an abbreviation or a joining word, inside brackets, before a small
-    letter if the line isn't short, and before a capital if both lines are long.
+    letter if the line isn't short, and before a capital if both lines are long; but not where both
+    begin with who says them.
     """
     text, (place, end) = match.string, match.span()
     line = re.split(r"[\n\f]", text[max(0, place - _LINE) : place])[-1]
@@ -221,6 +233,7 @@ def _line_end(match: re.Match[str], before: int) -> str:
         wraps = wraps or width >= _NARROW
     elif following[0].isalpha():
         wraps = wraps or min(width, len(following)) >= _WIDE
+    wraps = wraps and not (_SAID_BY.match(line) and _SAID_BY.match(following))
     return match[0] if wraps else match[0][:-1] + "\f"
 
 

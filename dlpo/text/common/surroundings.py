@@ -33,9 +33,17 @@ class Meaning(NamedTuple):
 
 
 class Vectors:
-    """Words, the most frequent first, and where each is among the others: signed bytes."""
+    """Words, the most frequent first, and where each is among the others: signed bytes.
 
-    def __init__(self, path: Path) -> None:
+    Without a file no word is known.
+    """
+
+    size = 0
+    _ranks: Mapping[str, int] = {}
+
+    def __init__(self, path: Path | None = None) -> None:
+        if not path:
+            return
         from zipfile import ZipFile  # with the first word that needs it
 
         with ZipFile(path) as archive:
@@ -55,15 +63,20 @@ class Vectors:
 
 
 @cache
-def known_vectors(path: Path) -> Vectors:
+def known_vectors(path: Path | None) -> Vectors:
     """Those of a file, which all models share."""
     return Vectors(path)
 
 
 class Surroundings:
-    """Sees the neighbors of a word. ``classes``: small words by what they do, such as articles."""
+    """Sees the neighbors of a word.
+
+    ``classes``: small words by what they do, such as articles; as "ENDINGS" what other
+    words of a language may end in, by which they are grouped; by default English ones.
+    """
 
     def __init__(self, classes: Mapping[str, Sequence[str]], vectors: Vectors) -> None:
+        self._endings = classes.get("ENDINGS", _SUFFIXES)
         self._classes = {word: name for name, words in classes.items() for word in words}
         self.vectors = vectors
 
@@ -71,7 +84,7 @@ class Surroundings:
         """The class of a small word, or the ending of another one behind a ``-``."""
         if known := self._classes.get(word):
             return known
-        long = (one for one in _SUFFIXES if word.endswith(one) and len(word) > len(one) + 2)
+        long = (one for one in self._endings if word.endswith(one) and len(word) > len(one) + 2)
         return _OPEN + next(long, "")
 
     def features(self, words: Sequence[str], index: int) -> list[str]:

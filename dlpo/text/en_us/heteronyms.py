@@ -14,18 +14,15 @@ import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import NamedTuple
 
-from dlpo.text.common.chooser import Candidate, Choice, Chooser
+from dlpo.text.common.chooser import Candidate, Choice, Chooser, known_chooser
 from dlpo.text.common.language import Phonemes
 from dlpo.text.common.neighbors import Context
-from dlpo.text.common.surroundings import known_vectors
 from dlpo.text.en_us.lexicon import Pronunciation
 from dlpo.text.en_us.tables import TABLES
 
 _FOLDER = Path(__file__).parent
-_LOADING = Lock()
 _CACHED_WORDS = 5_000
 _SHOWN = 5  # reasons of the model
 _BESIDE_VERBS = frozenset({"NN", "JJ", "RB", "VBD"})  # roles in which verbs sound otherwise
@@ -93,15 +90,8 @@ def decide(words: Sequence[str], index: int, listed: Sequence[Pronunciation]) ->
 
 
 def chooser(name: str = "readings") -> Chooser | None:
-    """A model, loaded once; None where it was taken out of the package."""
-    with _LOADING:
-        return _loaded(name)
-
-
-@cache
-def _loaded(name: str) -> Chooser | None:
-    file, vectors = _FOLDER / f"{name}.zip", _FOLDER / "word_vectors.zip"
-    return Chooser(file, known_vectors(vectors)) if file.exists() and vectors.exists() else None
+    """A model; None where it was taken out of the package."""
+    return known_chooser(_FOLDER / f"{name}.zip", _FOLDER / "word_vectors.zip")
 
 
 @lru_cache(maxsize=_CACHED_WORDS)

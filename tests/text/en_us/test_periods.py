@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,6 +50,5 @@ def test_usual_words_decide_alone_without_the_model(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(heteronyms, "_FOLDER", tmp_path)
-    monkeypatch.setattr(heteronyms, "_loaded", cache(heteronyms._loaded.__wrapped__))
     assert len(FRONT_END.process("We left the U.S. It was cold.").sentences) == 2
     assert len(FRONT_END.process("We left the U.S. Senate.").sentences) == 1
