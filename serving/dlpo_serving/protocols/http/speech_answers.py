@@ -20,11 +20,11 @@ from dlpo_serving.errors import DeadlineError, RequestError
 from dlpo_serving.protocols.http.replies import OpenDelivery, audio_alone, send_audio
 from dlpo_serving.protocols.http.requests import (
     HttpLimits,
-    ParsingTurns,
     read_body,
     read_call,
 )
 from dlpo_serving.protocols.http.speech_body import ENCODINGS, SpeechBody
+from dlpo_serving.protocols.http.turns import ParsingTurns
 from dlpo_serving.service import SynthesisService
 
 # Characters of a text that is sent whole, so that its header has the length. WAV of more than 12 s
@@ -45,7 +45,9 @@ class SpeechAnswers:
 
         Raises:
             BodyError: it is none, or comes too slowly.
+            QuotaError: the caller may not speak now, whatever it has.
         """
+        self.service.check_quota()
         if most_bytes:
             request = request.clone(client_max_size=most_bytes)
         return await self.turns.parsed(await read_body(request, self.limits))
