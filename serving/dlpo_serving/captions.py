@@ -1,8 +1,14 @@
-"""Captions of speech: lines of readable length, as SubRip, WebVTT or JSON."""
+"""Captions of speech: lines of readable length, as SubRip, WebVTT or JSON.
+
+What a writer wrote can't end a cue, begin another one, or be taken for its markup by WebVTT. SubRip
+has no way to write a `<` that no player takes for markup, so there it stays as it is.
+"""
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +22,7 @@ LINE, LINES = 42, 2  # characters of a line and lines of a caption, as broadcast
 LONGEST_S = 7.0  # of a caption
 ENDS = (".", "!", "?", "…")  # of a sentence, before quotation marks
 CLOSING = "\"'”’)]»"
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # line ends among them
 
 
 def format_named(path: Path) -> str:
@@ -45,7 +52,7 @@ class Caption:
     @property
     def text(self) -> str:
         """In lines of about equal length."""
-        whole = " ".join(word for word, _, _ in self.words)
+        whole = " ".join(_CONTROLS.sub(" ", word) for word, _, _ in self.words)
         if len(whole) <= LINE:
             return whole
         narrow = textwrap.wrap(whole, len(whole) // 2 + len(self.words[0][0]) // 2 + 4)
@@ -94,8 +101,12 @@ class Captioner:
         mark = "," if self._format == "srt" else "."
         begin = clock(caption.words[0][1], self._rate_hz, mark)
         end = clock(caption.words[-1][2], self._rate_hz, mark)
-        number = f"{len(self._all)}\n" if self._format == "srt" else ""
-        return f"{number}{begin} --> {end}\n{caption.text}\n\n"
+        number, text = "", caption.text
+        if self._format == "vtt":
+            text = html.escape(text, quote=False)
+        else:
+            number, text = f"{len(self._all)}\n", text.replace("-->", "→")
+        return f"{number}{begin} --> {end}\n{text}\n\n"
 
     def _object(self, samples: int) -> str:
         captions = []

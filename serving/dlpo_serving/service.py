@@ -165,6 +165,15 @@ class SynthesisService:
         """The text of a call that comes in pieces, within what a text may have."""
         return TextPieces(self.max_characters, self._memory)
 
+    def check_quota(self) -> None:
+        """Refuse the current call before its text is read, if its caller may not speak at all.
+
+        Raises:
+            QuotaError, UnauthenticatedError: see `Quotas.check`.
+        """
+        if self._quotas:
+            self._quotas.check(current_call().caller)
+
     def check(self, call: SynthesisCall) -> None:
         """Refuse a call whose text is yet to come, as `synthesize` would.
 

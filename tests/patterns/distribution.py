@@ -25,7 +25,7 @@ ROOTS = [
     Path(__file__).resolve().parents[2] / part
     for part in ("dlpo", "dlpo_cli", "serving", "export", "benchmarks")
 ]
-ANCHORED = {"match", "fullmatch"}
+ANCHORED = {"match", "fullmatch"}  # unless called with a place, which is any of a text
 USES = ANCHORED | {"compile", "search", "findall", "finditer", "split", "sub", "subn"}
 TEXT = "In 3 steps: Dr. A. said 'no' (x < 5) at https://a.bc, ``code`` [1] and 5 km."
 found: dict[tuple[str, int], str] = {}
@@ -131,6 +131,13 @@ def main() -> None:
             names[compiled.pattern, compiled.flags].add(full_name(module, name))
         for node in ast.walk(tree):
             match node:
+                case ast.Call(
+                    func=ast.Attribute(
+                        value=ast.Name(id=name) | ast.Attribute(attr=name), attr=use
+                    ),
+                    args=[_, _, *_],
+                ) if use in ANCHORED:
+                    methods[full_name(module, name)].add("search")
                 case ast.Attribute(value=ast.Name(id=name) | ast.Attribute(attr=name), attr=use):
                     methods[full_name(module, name)].add(use)
     rows = []

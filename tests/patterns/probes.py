@@ -20,13 +20,16 @@ MOST_PROBES = 60
 def probes(pattern: re.Pattern[str], size: int) -> list[str]:
     """Texts of about `size` characters that repeat something, made for this pattern."""
     parsed = list(_parser.parse(pattern.pattern, pattern.flags))
-    found = dict.fromkeys(
+    repeated = [
+        *_repeats(parsed, pattern.flags, ""),
+        ("", _sample(parsed[:1], pattern.flags) + "a"),  # begun over and over
+        *(("", one) for one in PUMPS),
+    ]
+    found = dict.fromkeys((*one, end) for one in repeated for end in ENDS if one[1])
+    return [
         before + pump * (size // len(pump) + 1) + end
-        for before, pump in [*_repeats(parsed, pattern.flags, ""), *(("", one) for one in PUMPS)]
-        for end in ENDS
-        if pump
-    )
-    return list(found)[:MOST_PROBES]
+        for before, pump, end in list(found)[:MOST_PROBES]
+    ]
 
 
 def largest_bound(pattern: re.Pattern[str]) -> int:

@@ -100,6 +100,8 @@ def test_time_is_linear_in_the_text(options: tuple[str, ...], least: int) -> Non
         (r"(.*)-.*\1", True, False),
         (r"(?>a*)(?!a)b?", True, True),
         (r"a++[^b]", True, True),
+        (r"\((?![^)]*[^\W\d_]{4})[\w +*/^-]{1,12}\)", False, False),
+        (r"\((?![^)]{0,12}[^\W\d_]{4})[\w +*/^-]{1,12}\)", False, True),
     ],
 )
 def test_superlinear_patterns_are_found(pattern: str, anchored: bool, linear: bool) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dlpo.errors import InputError
 from dlpo_serving.captions import LINE, Captioner, clock
@@ -17,6 +21,9 @@ from tests.callers import command
 TEXT = (
     "Your order #42 costs $3.50, and it will arrive on Tuesday the 3rd between nine and half past"
     " twelve, unless it rains. “Really?” Yes! 🎉 " + "And so on and so forth " * 12 + "it goes."
+)
+HOSTILE = st.sampled_from(
+    ["<b>hi</b>", "&amp;", "&", "-->", "a-->b", "--->", "<", "00:00:01.000", "\0", "\n\n7", "\x85"]
 )
 TIME = re.compile(r"(\d\d):(\d\d):(\d\d)[.,](\d\d\d)")
 
@@ -64,6 +71,45 @@ def test_json_has_every_word_at_its_time(files: dict[str, str]) -> None:
     first = TIME.search(files["srt"])
     assert first
     assert ms(first) == round(1000 * read["captions"][0]["start_s"])
+
+
+def cues(written: str, format: str) -> list[tuple[str, str]]:
+    """Times and text of the cues of a file, as players read them; other blocks are dropped."""
+    found = []
+    for block in re.split(r"\n\n+", written.replace("\r\n", "\n").replace("\r", "\n")):
+        lines = block.strip("\n").split("\n")
+        place = next((i for i, line in enumerate(lines) if "-->" in line), None)
+        if place is None:
+            continue
+        shown = "\n".join(lines[place + 1 :])
+        assert "-->" not in shown
+        if format == "vtt":
+            shown = html.unescape(re.sub("<[^>]*>", "", shown))
+        found.append((lines[place], shown))
+    return found
+
+
+@pytest.mark.parametrize("format", ["srt", "vtt"])
+@given(words=st.lists(HOSTILE | st.text(min_size=1, max_size=60), min_size=1, max_size=12))
+def test_a_player_reads_what_was_written(format: str, words: list[str]) -> None:
+    captioner = Captioner(format, 1000)
+    timed = [(word, 500 * place, 500 * place + 400) for place, word in enumerate(words)]
+    read = cues(captioner.add(timed) + captioner.end(500 * len(words)), format)
+    said = "".join(words).replace("-->", "→") if format == "srt" else "".join(words)
+    assert letters("".join(shown for _, shown in read)) == letters(said)
+    times = [ms(time) for when, _ in read for time in TIME.finditer(when)]
+    assert times == sorted(times)
+    assert len(times) == 2 * len(read)
+    assert times[0] == 0
+
+
+def letters(text: str) -> str:
+    """A text without blanks and controls."""
+    return "".join(
+        one
+        for one in text
+        if not one.isspace() and unicodedata.category(one) not in ("Cc", "Zl", "Zp")
+    )
 
 
 def test_a_caption_ends_with_its_sentence() -> None:

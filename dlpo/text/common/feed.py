@@ -1,12 +1,15 @@
 """Text that arrives in pieces, as from a language model -> sentences, as early as possible.
 
-Where a sentence ends depends on the text alone, never on how it was cut into pieces.
+Where a sentence ends depends on the text alone, never on how it was cut into pieces. Only the first
+words of a text are spoken before, once no continuation changes how they are read, unless the piece
+that they come in has the end of their clause, too.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
@@ -25,6 +28,7 @@ from dlpo.text.common.words import Sentence
 
 FIRST_CLAUSE_WORDS = 5  # minimum for a clause to be spoken before its sentence has ended
 LATER_CLAUSE_WORDS = 18  # while speech goes on there is time, and whole sentences sound better
+FIRST_PHRASE_WORDS = 3  # minimum for the first words to be spoken before their clause has ended
 MAX_PENDING = 500  # characters; text without an end is cut after that many
 _BLOCK = 2000  # characters of a large piece that are examined at a time
 _PLACE = re.compile(r"[\s—]")
@@ -36,6 +40,12 @@ _CLAUSE = re.compile(r"""(?:[,;:]["')\]}”’»]{0,4}|[\s-][-–]|—)$""")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n$")
 _NEXT = re.compile(r"\n[^\S\n]*\n|[^\W_]")  # a paragraph's end, or what a word begins with
 _SPACE = re.compile(r"\s")
+_PLAIN = r"(?:I|[a-zß-öø-ÿ]{1,30})(?:['’][a-z]{1,2})?"
+_PHRASE = re.compile(
+    rf"\s{{0,5}}[^\W\d_]{{1,30}}(?:['’][a-z]{{1,2}})?(?:,? {_PLAIN}){{1,20}}(?=,? )"
+)
+_ENDING = re.compile(r"[.!?…,;:—\n]")  # of a clause, perhaps
+_PLAIN_WORD = re.compile(r"[^\s,]+")
 _AT_PERIOD = re.compile(r"(?<!\w)([^\W\d_]{2,})\.$")
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -68,7 +78,9 @@ class TextFeed:
         self._judged = 0  # where to go on looking for an end in the pending text
         self._words = 0  # words before that place
         self._blank = True  # nothing but blanks so far
-        self._speaking = False  # a sentence has been returned
+        self._speaking = False  # a sentence, or its first words, have been returned
+        self._phrase = 0  # characters of the pending text that have been, its first words
+        self._tried = 0  # characters in which these were looked for last
         self._upper = self._lower = False  # letters of that case have been returned
 
     def push(self, piece: str) -> list[Sentence]:
@@ -78,6 +90,8 @@ class TextFeed:
         for start in range(0, len(piece), _BLOCK):
             self._pending += piece[start : start + _BLOCK]
             found += self._complete()
+        if not self._speaking:
+            found += self._first_phrase()
         return found
 
     def flush(self) -> list[Sentence]:
@@ -123,6 +137,47 @@ class TextFeed:
                 self._judged = place + 1
                 self._words = words
 
+    def _first_phrase(self) -> list[Sentence]:
+        """The first words of the text, if nothing that may follow changes how they are read.
+
+        They end where a word begins the next phrase that often begins a sentence, too: a
+        preposition, a conjunction, a pronoun.
+        """
+        plain = _PHRASE.match(self._pending)
+        if not plain or plain.end() == self._tried:
+            return []
+        self._tried = plain.end()
+        text, language, known = plain[0].replace("’", "'"), self._language, self._known
+        tokens = [*language.tokens(text, given=known, shouted=False)]
+        words = [token.words[0] for token in tokens]
+        if words != [word.lower() for word in _PLAIN_WORD.findall(text)]:
+            return []
+        sources = language.sources(words, known, {})
+        said = language.phonemes(words, known, {})
+        begins = [language.starts_sentence(word) for word in words]
+        for count in range(1, len(words)):
+            if ", not " in sources[count - 1]:  # another word may say how it sounds
+                return []
+            if count < FIRST_PHRASE_WORDS or begins[count - 1] or not begins[count]:
+                continue
+            end = tokens[count - 1].end
+            if _ENDING.search(self._pending, end + 1):  # it has come: soon all is known
+                return []
+            if language.phonemes(words[:count], known, {}) == said[:count]:
+                return self._begun(end)
+        return []
+
+    def _begun(self, end: int) -> list[Sentence]:
+        """The first words; their sentence is read as a whole when it ends."""
+        found = self._front_end.process_passage(
+            self._pending[:end], self._known, deepcopy(self.reading), False, False, last=False
+        )
+        self._phrase = end
+        self._speaking = True
+        if self._pending[end] != ",":  # else it is a clause
+            found[-1] = replace(found[-1], pause_after_s=0.0)
+        return [_moved(_open(one), self._taken) for one in found]
+
     def _ends_at(self, place: int, words: int, final: bool) -> bool | None:
         if in_tag(self._pending[:MAX_PENDING], place):
             return False
@@ -135,7 +190,8 @@ class TextFeed:
         starts_line = line > 0 or self.reading.line == 0
         if starts_line and ITEM_SO_FAR.fullmatch(self._pending, line, place):
             return False  # the number of an item belongs to it
-        clauses = words >= (LATER_CLAUSE_WORDS if self._speaking else FIRST_CLAUSE_WORDS)
+        is_first = not self._speaking or self._phrase > 0
+        clauses = words >= (FIRST_CLAUSE_WORDS if is_first else LATER_CLAUSE_WORDS)
         return ends_at(
             self._pending,
             place,
@@ -169,9 +225,30 @@ class TextFeed:
         read = self._front_end.process_passage(
             text, self._known, self.reading, shouted, not (self._upper and self._lower), last
         )
+        if self._phrase:
+            read = [left for one in read if (left := _after(one, self._phrase))]
+        self._phrase = 0
         found = [_moved(sentence, start) for sentence in read]
         self._speaking |= bool(found)
         return found
+
+
+def _after(sentence: Sentence, place: int) -> Sentence | None:
+    """The words of a sentence that begin after a place in its text; None if there are none."""
+    words = tuple(word for word in sentence.words if word.start >= place)
+    if len(words) == len(sentence.words):
+        return sentence
+    if not words:
+        return None
+    text = sentence.text[words[0].start - sentence.words[0].start :]
+    normalized = " ".join(word.word for word in words)
+    return replace(sentence, text=text, normalized=normalized, words=words, opens_paragraph=False)
+
+
+def _open(sentence: Sentence) -> Sentence:
+    """The sentence as the beginning of a longer one: the voice stays up."""
+    *words, last = sentence.words
+    return replace(sentence, words=(*words, replace(last, mark=" ")))
 
 
 def _moved(sentence: Sentence, offset: int) -> Sentence:

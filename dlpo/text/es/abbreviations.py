@@ -30,7 +30,8 @@ _NAMES = TABLES.words("letters")
 _BOOKS = TABLES.words("books")
 _ONSET = r"(?:[bcfgpt][rl]|dr|ch|ll|qu|[bcdfghjklmnñpqrstvwxyz])"
 _SYLLABLES = re.compile(
-    rf"{_ONSET}?(?:[aeiou]{{1,2}}[bdfglmnprstxz]?{_ONSET})*[aeiou]{{1,2}}[bdfglmnprstxyz]?"
+    rf"{_ONSET}?(?:[aeiou]{{1,2}}(?>[bdfglmnprstxz]?{_ONSET}(?=[aeiou])))*"
+    r"[aeiou]{1,2}[bdfglmnprstxyz]?"
 )
 BOOK = any_key(_BOOKS.keys() - (word_list("numbered books") - {"Jn"}))
 _WORD = re.compile(rf"(?:(?:,| [yoe]) [IVX]{{1,5}}\b){{0,6}}\s{{1,2}}([{LETTERS}]{{2,40}})")

@@ -23,7 +23,7 @@ _SIGNS = {sign: said.split() for sign, (_, said, _) in table("signs").items() if
 _KEYS = {"*": ["asterisco"], "#": ["numeral"]}
 _INITIAL_AND_NAME = re.compile(  # an initial before a name: consonants that begin no syllable
     r"(?!(?:[bcfgkpt][rl]|dr|[cpstwg]h|ll|ps|s[ckmnpqt]|tz|ts|kn|wr|z[lw]|xc|ng|tv|hb|vl|dz)[a-z])"
-    r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,})(?=[\d._]{0,6}(?:@|$))"
+    r"([b-df-hj-np-tv-z])([b-df-hj-np-tv-z][a-z]{3,40})(?=[\d._]{0,6}(?:@|$))"
 )
 _HANDLE_PART = re.compile(  # UNAM oficial, LIGA MX, McDonalds
     rf"[A-Z]{{2,}}(?=(?:{any_of('handle ends')})(?![a-z]))|Mc[A-Z][a-z]+|{CAPITAL_PARTS.pattern}"

@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import time
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import IO, Any, Literal
@@ -19,6 +20,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 GRPC_LOG = "grpc._cython.cygrpc"
 FIELDS = "dlpo_fields"  # attribute of a LogRecord: name -> value; None is left out
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of characters that forge or hide a line
 PAUSE_S = 10.0  # between two messages of a kind that clients can cause at will
 
 
@@ -98,7 +100,7 @@ class _JsonFormatter(logging.Formatter):
             "time": self.formatTime(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": _visible(record.getMessage()),
             **getattr(record, FIELDS, {}),
         }
         if record.exc_info:
@@ -122,7 +124,13 @@ class _PlainFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return f"{super().formatMessage(record)} {_logfmt(getattr(record, FIELDS, {}))}".rstrip()
+        fields = _logfmt(getattr(record, FIELDS, {}))
+        return f"{_visible(super().formatMessage(record))} {fields}".rstrip()
+
+
+def _visible(text: str) -> str:
+    """Names of files may have line ends and escapes, too."""
+    return "".join(ascii(one)[1:-1] if unicodedata.category(one) in UNSEEN else one for one in text)
 
 
 def _logfmt(fields: dict[str, Any]) -> str:

@@ -38,6 +38,20 @@ class Quotas:
         self._streams: Counter[str] = Counter()
         self._buckets: dict[tuple[str, str], TokenBucket] = {}
 
+    def check(self, caller: str, characters: int = 1) -> None:
+        """Raise what `hold` would, and charge nothing."""
+        quota = self._current(caller)
+        for what, per_minute, needed in (
+            ("seconds of audio", quota.audio_s_per_minute, 0),
+            ("characters", quota.characters_per_minute, characters),
+        ):
+            if per_minute is not None:
+                self._check(caller, what, per_minute, min(needed, per_minute))
+        limit = quota.max_streams
+        if limit is not None and self._streams[caller] >= limit:
+            message = f"all {limit} streams of {caller!r} are taken; end one, or try again shortly"
+            raise QuotaError(message, caller, STREAM_RETRY_S)
+
     @contextmanager
     def hold(self, caller: str, characters: int) -> Iterator[None]:
         """Hold one of the caller's streams for the block, and charge its first text's characters.
@@ -46,13 +60,7 @@ class Quotas:
             QuotaError: one of the caller's quotas is used up.
             UnauthenticatedError: the caller has no key any more.
         """
-        quota = self._current(caller)
-        if quota.audio_s_per_minute is not None:
-            self._check(caller, "seconds of audio", quota.audio_s_per_minute, 0)
-        limit = quota.max_streams
-        if limit is not None and self._streams[caller] >= limit:
-            message = f"all {limit} streams of {caller!r} are taken; end one, or try again shortly"
-            raise QuotaError(message, caller, STREAM_RETRY_S)
+        self.check(caller, characters)
         self._streams[caller] += 1
         try:
             self.take_characters(caller, characters)

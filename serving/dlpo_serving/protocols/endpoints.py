@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import grpc
@@ -125,8 +125,7 @@ async def serve_endpoints(
     try:
         async with (
             _probes(settings, status, CallInterceptor(scope)),
-            _http(settings, service, metrics, scope, clock) as url,
-            _wyoming(settings, service, scope) as wyoming,
+            _ports(settings, service, metrics, scope, clock) as (url, wyoming),
         ):
             yield Endpoints(address(settings.host, port), url, wyoming)
     finally:
@@ -174,47 +173,50 @@ async def _probes(
 
 
 @asynccontextmanager
-async def _http(
+async def _ports(
     settings: ServerSettings,
     service: SynthesisService,
     metrics: Metrics,
     scope: CallScope,
     clock: Callable[[], float],
-) -> AsyncIterator[str | None]:
-    """Serve HTTP if the settings name a port; yields the URL of the page."""
-    if settings.http_port is None:
-        yield None
-        return
-    with needs("serve"):
-        from dlpo_serving.protocols.http.hosts import hosts_of  # aiohttp takes 0.2 s
-        from dlpo_serving.protocols.http.requests import HttpLimits
-        from dlpo_serving.protocols.http.server import build_app, listening
-    tls = http_ssl_context(settings.tls, clock) if settings.tls else None
-    limits = HttpLimits(
-        stall_s=settings.stall_s,
-        strict=settings.http_strict,
-        aliases=dict(pair.split("=", 1) for pair in settings.voice_aliases),
-        origins=settings.cors_origins,
-        mark_key=read_key(settings.mark_key),
-        hosts=hosts_of(settings.http_host, settings.allowed_hosts),
-    )
-    app = build_app(service, metrics, scope, limits, settings.metrics)
-    where = settings.http_host, settings.http_port
-    proxies = settings.trusted_proxies
-    async with listening(app, *where, tls, stall_s=settings.stall_s, proxies=proxies) as port:
-        yield f"{'https' if tls else 'http'}://{address(settings.http_host, port)}/"
+) -> AsyncIterator[tuple[str | None, str | None]]:
+    """Serve HTTP and Wyoming as far as the settings name their ports.
 
-
-@asynccontextmanager
-async def _wyoming(
-    settings: ServerSettings, service: SynthesisService, scope: CallScope
-) -> AsyncIterator[str | None]:
-    """Serve Wyoming if the settings name a port; yields its address."""
-    if settings.wyoming_port is None:
-        yield None
-        return
-    with needs("wyoming"):
-        from dlpo_serving.protocols.wyoming.server import listening
-    host = settings.wyoming_host
-    async with listening(service, scope, settings.stall_s, host, settings.wyoming_port) as port:
-        yield address(host, port)
+    Yields the URL of the page and Wyoming's address; None for what is not served.
+    """
+    async with AsyncExitStack() as stack:
+        url = wyoming = None
+        if settings.http_port is None and settings.wyoming_port is None:
+            yield url, wyoming
+            return
+        with needs("serve"):
+            from dlpo_serving.protocols.http.requests import HttpLimits  # aiohttp takes 0.2 s
+            from dlpo_serving.protocols.http.server import build_app, listening
+            from dlpo_serving.protocols.http.turns import ParsingTurns
+        turns, stall_s = ParsingTurns(), settings.stall_s
+        if settings.http_port is not None:
+            tls = http_ssl_context(settings.tls, clock) if settings.tls else None
+            names = frozenset(map(str.lower, settings.allowed_hosts))
+            limits = HttpLimits(
+                stall_s=stall_s,
+                strict=settings.http_strict,
+                aliases=dict(pair.split("=", 1) for pair in settings.voice_aliases),
+                origins=settings.cors_origins,
+                mark_key=read_key(settings.mark_key),
+                hosts=None if settings.keys_file or tls else names,
+            )
+            app = build_app(service, metrics, scope, limits, settings.metrics, turns)
+            where, proxies = (settings.http_host, settings.http_port), settings.trusted_proxies
+            port = await stack.enter_async_context(
+                listening(app, *where, tls, stall_s=stall_s, proxies=proxies)
+            )
+            url = f"{'https' if tls else 'http'}://{address(settings.http_host, port)}/"
+        if settings.wyoming_port is not None:
+            with needs("wyoming"):
+                from dlpo_serving.protocols.wyoming.server import listening as listening_there
+            host = settings.wyoming_host
+            port = await stack.enter_async_context(
+                listening_there(service, scope, turns, stall_s, host, settings.wyoming_port)
+            )
+            wyoming = address(host, port)
+        yield url, wyoming

@@ -84,8 +84,8 @@ class ServerSettings:
     cors_origins: Annotated[tuple[Origin, ...], Before(_split), Flag("--cors-origin")] = ()
     """origins of web pages that may read replies, such as https://app.example; * for all"""
     allowed_hosts: Annotated[Names, Flag("--allowed-host")] = ()
-    """further names by which an HTTP port on a loopback address may be addressed, such as that of a
-    proxy on this machine; localhost, 127.0.0.1 and [::1] always may"""
+    """names by which HTTP may be addressed without keys and TLS, such as that of a proxy; addresses
+    and names of private networks, such as localhost or nas.local, always may"""
     trusted_proxies: Annotated[Names, Flag("--trusted-proxy")] = ()
     """addresses of proxies, which may hold more than a quarter of the HTTP connections"""
     voice_aliases: Annotated[Pairs, Flag("--voice-alias", metavar="NAME=VOICE")] = ()

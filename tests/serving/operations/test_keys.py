@@ -254,6 +254,20 @@ def test_streams_beyond_the_share_are_refused_until_one_ends() -> None:
                 raise ZeroDivisionError
 
 
+def test_a_caller_without_allowance_is_refused_before_its_text(clock: Clock) -> None:
+    admit = quotas(clock, alice=Quota(characters_per_minute=600), bob=Quota(max_streams=1))
+    for _ in range(3):
+        admit.check("alice")  # charges nothing
+    admit.take_characters("alice", 600)
+    with pytest.raises(QuotaError, match="600 characters"):
+        admit.check("alice")
+    clock.now_s += 0.1
+    admit.check("alice")
+    with admit.hold("bob", 0), pytest.raises(QuotaError, match="all 1 streams"):
+        admit.check("bob")
+    admit.check("bob")
+
+
 @pytest.mark.parametrize(
     ("first", "then", "wait_s"),
     [(600, 50, 5), (600, 300, 30), (1800, 1, 120.1)],

@@ -75,6 +75,14 @@ def test_an_exception_stays_within_its_line() -> None:
     assert "ValueError: of ours" in json.loads(line)["exception"]
 
 
+@pytest.mark.parametrize("log_format", ["plain", "logfmt", "json"])
+def test_a_name_of_a_file_can_not_break_out_of_its_line(log_format: LogFormat) -> None:
+    stream = logged(log_format)
+    _log.error("voice refused entry=%s", "new\nline\x1b[31m\u202e\u2028.dlpo")
+    (line,) = stream.getvalue().splitlines()
+    assert {"\x1b", "\u202e"}.isdisjoint(line)
+
+
 @pytest.mark.parametrize("log_format", ["json", "logfmt", "plain"])
 def test_a_peer_can_not_break_out_of_its_line_or_field(log_format: LogFormat) -> None:
     stream = logged(log_format)

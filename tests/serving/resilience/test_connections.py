@@ -6,15 +6,16 @@ import http.client
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from dlpo_serving.operations.keys import new_key
 from dlpo_serving.protocols.http import connections
 from dlpo_serving.protocols.http.connections import owner_of
-from dlpo_serving.protocols.http.hosts import hosts_of
 from dlpo_serving.rpc import interceptor
 from tests.callers import WAIT_S, wait_until
 from tests.serving.conftest import RunningServer
@@ -124,14 +125,20 @@ def test_an_ipv6_network_is_one_owner() -> None:
         ("LOCALHOST:1", 200),
         ("[::1]", 200),
         ("[::1]:80", 200),
+        ("192.168.1.20:8080", 200),
+        ("nas", 200),
+        ("dlpo.default.svc:8080", 200),
         ("tts.example:443", 200),
         ("evil.example", 421),
+        ("evil@localhost", 421),
+        ("evil.example.", 421),
+        ("localhost.", 421),
         ("evil.example:80", 421),
         ("localhost.evil.example", 421),
         ("127.0.0.1.evil.example", 421),
     ],
 )
-def test_on_a_loopback_address_only_local_names_are_served(
+def test_without_keys_only_private_names_are_served(
     name: str, answer: int, local: RunningServer
 ) -> None:
     for method, path in (
@@ -154,14 +161,21 @@ def local() -> Iterator[RunningServer]:
     from tests.serving.conftest import running_server
 
     with running_server(
-        http_port=0, allowed_hosts=("tts.example",), max_first_audio_s=1e6
+        http_host="0.0.0.0", http_port=0, allowed_hosts=("tts.example",), max_first_audio_s=1e6
     ) as server:
         yield server
 
 
-def test_other_addresses_answer_to_any_name() -> None:
-    assert hosts_of("0.0.0.0") == hosts_of("::") == hosts_of("10.0.0.1") == frozenset()
-    assert hosts_of("127.0.0.1") == hosts_of("[::1]") == hosts_of("localhost")
+def test_with_keys_any_name_is_served(
+    start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    token = new_key(tmp_path / "keys.toml", "alice")
+    server = start_server(http_port=0, keys_file=tmp_path / "keys.toml")
+    connection = http.client.HTTPConnection(server.http_url.split("/")[2], timeout=WAIT_S)
+    with closing(connection):
+        named = {"Host": "tts.example", "Authorization": f"Bearer {token}"}
+        connection.request("GET", "/v1/voices", headers=named)
+        assert connection.getresponse().status == 200
 
 
 def test_watches_and_reflection_of_one_address_have_a_limit(

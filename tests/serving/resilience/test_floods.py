@@ -11,7 +11,8 @@ import pytest
 
 from dlpo_bench.load.hostile_clients import FLOODS, flood
 from dlpo_serving import service
-from dlpo_serving.protocols.http import requests, socket_inbox, speech_socket
+from dlpo_serving.protocols.http import socket_inbox, speech_socket
+from dlpo_serving.protocols.http import turns as parsing
 from dlpo_serving.protocols.openai_realtime import server as realtime
 from tests.serving.conftest import Clock
 
@@ -25,13 +26,13 @@ class Turns:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.read = self.most = 0
         self.turns = 0
-        json_object = requests.json_object
+        json_object = parsing.json_object
 
         def counted(content: bytes, what: str) -> Any:
             self.read += 1
             return json_object(content, what)
 
-        monkeypatch.setattr(requests, "json_object", counted)
+        monkeypatch.setattr(parsing, "json_object", counted)
 
     async def watch(self) -> None:
         while True:
@@ -99,8 +100,8 @@ def test_large_bodies_leave_turns_to_others() -> None:
     content = b'{"x": [' + b"[]," * 20_000 + b"[]]}"
 
     async def run() -> int:
-        parsing = requests.ParsingTurns()
-        bodies = asyncio.gather(*(parsing.parsed(content) for _ in range(50)))
+        reading = parsing.ParsingTurns()
+        bodies = asyncio.gather(*(reading.parsed(content) for _ in range(50)))
         turns = 0
         while not bodies.done():
             await asyncio.sleep(0)

@@ -71,6 +71,7 @@ capabilities:
   "DLPO_LOG_FORMAT" "json"
 }}
 {{- if .Values.gpu.enabled }}{{ $_ := set $settings "DLPO_ENGINE" (ternary "tensorrt" "cuda" .Values.gpu.tensorrt) }}{{ end }}
+{{- range list .Values.gateway .Values.ingress }}{{ if .enabled }}{{ $_ := set $settings "DLPO_ALLOWED_HOSTS" .httpHost }}{{ end }}{{ end }}
 {{- if .Values.voices.enabled }}{{ $_ := set $settings "DLPO_VOICE_DIRECTORY" "/var/lib/dlpo/voices" }}{{ end }}
 {{- $known := .Files.Get "settings.txt" | trim | splitList "\n" }}
 {{- range $name, $value := .Values.settings }}

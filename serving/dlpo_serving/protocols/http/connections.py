@@ -11,12 +11,15 @@ from typing import Any
 
 from aiohttp import web
 
+from dlpo_serving.protocols.http.turns import SMALL_BYTES, ParsingTurns
+
 MAX_CONNECTIONS = 2_000  # each takes a file descriptor and some 20 kB
 SHARE = 0.25  # of them that one address may hold, unless it is a proxy's
 MAX_REFUSALS = 200  # further connections, which get a probe's answer or 503
 REFUSAL_S = 1.0  # for which such a connection lasts at most
 HANDSHAKE_S = 10.0  # for a TLS handshake
 SWEEP_S = 1.0  # between two looks for connections whose client has stopped reading
+SLICE_BYTES = 16_384  # of what came that is read in one turn: 2,300 of the smallest frames
 LATER_S = 2.0  # after the time in which whoever writes has had a chance to say why it ends
 
 Probe = Callable[[], tuple[int, str]]
@@ -44,6 +47,7 @@ class Connections:
         self,
         handlers: Callable[[], asyncio.Protocol],
         probes: Mapping[str, Probe],
+        turns: ParsingTurns,
         stall_s: float,
         proxies: Collection[str] = (),
         tls: ssl.SSLContext | None = None,
@@ -52,11 +56,13 @@ class Connections:
         Args:
             handlers: makes the protocol of a connection that is served.
             probes: see `PROBES`.
+            turns: of the server, in which what came is read.
             stall_s: seconds for which a client may leave a reply unread.
             proxies: addresses that speak for many callers, so that no share applies.
             tls: None for plain HTTP. A connection counts from its first byte, handshake included.
         """
         self.tls = tls
+        self.turns = turns
         self._handlers = handlers
         self._probes = probes
         self._stall_s = stall_s
@@ -111,7 +117,9 @@ class CountedConnection(asyncio.Protocol):
         self._owner = ""
         self._inner: asyncio.Protocol | None = None
         self._is_connected = False  # whether `_inner` has its transport
-        self._early = bytearray()  # what arrives together with the end of a handshake
+        self._unread = bytearray()  # what came, until its turn, or the end of the handshake
+        self._waits = False  # for a turn
+        self._holds = False  # the client back, until then
         self._transport: asyncio.Transport | None = None
         self._handshake: asyncio.Task[None] | None = None
         self._paused = False
@@ -151,9 +159,8 @@ class CountedConnection(asyncio.Protocol):
         self._transport = transport
         self._is_connected = True
         self._inner.connection_made(transport)
-        if self._early:
-            self._inner.data_received(bytes(self._early))
-            self._early.clear()
+        if self._unread:
+            self._wait_for_turn()
 
     def connection_lost(self, error: Exception | None) -> None:
         """See `asyncio.Protocol`; may be called twice."""
@@ -166,10 +173,35 @@ class CountedConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        if self._inner and self._is_connected:
+        if not self._inner:
+            return
+        if self._is_connected and not self._unread and len(data) <= SMALL_BYTES:
             self._inner.data_received(data)
-        else:
-            self._early += data
+            return
+        self._unread += data
+        if self._is_connected and not self._waits:
+            self._wait_for_turn()
+
+    def _wait_for_turn(self) -> None:
+        assert self._transport
+        if self._transport.is_reading():  # else whoever serves the connection holds it back
+            self._transport.pause_reading()
+            self._holds = True
+        self._waits = True
+        self._house.turns.take(self._read)
+
+    def _read(self) -> None:
+        self._waits = False
+        if not self._inner or not self._transport:
+            return
+        if self._holds:
+            self._holds = False
+            self._transport.resume_reading()
+        data = bytes(self._unread[:SLICE_BYTES])
+        del self._unread[:SLICE_BYTES]
+        self._inner.data_received(data)
+        if self._unread:
+            self._wait_for_turn()
 
     def eof_received(self) -> bool | None:
         """See `asyncio.Protocol`."""

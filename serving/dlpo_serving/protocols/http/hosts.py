@@ -1,42 +1,43 @@
-"""Names by which a server is addressed: on a loopback address only local ones.
+"""Names by which a server is addressed: without keys or TLS, none that a stranger could own.
 
-Otherwise a web page could have its own name resolve to 127.0.0.1, and then, as a page of the same
-origin, use the server of whoever looks at it (DNS rebinding).
+Otherwise a web page could have its own name resolve to the server's address, and then, as a page of
+the same origin, use the server of whoever looks at it (DNS rebinding). Such a page has no key, and
+its name no certificate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import ipaddress
+from collections.abc import Collection
 
 from aiohttp import web
 
-from dlpo_serving.settings.server_settings import is_loopback
+# Ends of names that no public registry gives away.
+PRIVATE = (".localhost", ".local", ".internal", ".svc", ".lan", ".home.arpa")
 
-LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+def is_private(name: str) -> bool:
+    """Whether a host name is an address, `localhost`, or one of a private network."""
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        plain = name.replace("-", "").replace("_", "").replace(".", "")
+        return plain.isalnum() and ("." not in name or name.endswith(PRIVATE))
+    return True
 
 
-def hosts_of(listening_on: str, allowed: Sequence[str] = ()) -> frozenset[str]:
-    """Names that a server on this address answers to; empty for all.
+def check_host(request: web.Request, allowed: Collection[str] | None) -> None:
+    """Reject a request by a name that is neither private nor allowed; programs may name none.
 
     Args:
-        listening_on: address or name.
-        allowed: further names, for example that of a proxy on the same machine.
-    """
-    if not is_loopback(listening_on):
-        return frozenset()
-    return frozenset((*LOCAL, *(name.lower() for name in allowed)))
-
-
-def check_host(request: web.Request, hosts: Collection[str]) -> None:
-    """Reject a request that names another host; programs that name none are no browsers.
+        allowed: lower-case names; None for all.
 
     Raises:
-        web.HTTPMisdirectedRequest: the name is not among `hosts`.
+        web.HTTPMisdirectedRequest: the name is rejected.
     """
     given = request.headers.get("Host", "").lower()
     name = given.rpartition(":")[0] if not given.endswith("]") and ":" in given else given
-    if hosts and name and name not in hosts:
-        raise web.HTTPMisdirectedRequest(
-            reason="this server answers to localhost; see --allowed-host",
-            text="this server answers to localhost; see --allowed-host",
-        )
+    if allowed is None or not name or name in allowed or is_private(name):
+        return
+    reason = "without keys this server answers to private names only; see --allowed-host"
+    raise web.HTTPMisdirectedRequest(reason=reason, text=reason)

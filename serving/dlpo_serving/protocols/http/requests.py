@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from aiohttp import web
 
 from dlpo.bundle import Manifest
 from dlpo_serving.errors import wrong_value
-from dlpo_serving.protocols.http.speech_body import SpeechBody, json_object, named
+from dlpo_serving.protocols.http.speech_body import SpeechBody, named
 from dlpo_serving.protocols.http.statuses import BodyError
 from dlpo_serving.request import SynthesisCall
 from dlpo_serving.voices.names import voice_named
-
-SMALL_BYTES = 4_096  # parsed in some 20 us
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +34,8 @@ class HttpLimits:
     """of web pages that may read replies (CORS); * for all"""
     mark_key: bytes = b""
     """the operator's own key, if speech is marked by one"""
-    hosts: frozenset[str] = frozenset()
-    """names by which the server may be addressed; empty for all"""
+    hosts: frozenset[str] | None = None
+    """names by which the server may be addressed, beside private ones; None for all"""
 
 
 async def read_body(request: web.Request, limits: HttpLimits) -> bytes:
@@ -60,25 +57,6 @@ async def received(request: web.Request, body_s: float) -> bytes:
     except TimeoutError as error:
         message = f"the body did not arrive within {body_s:g} s; send it immediately"
         raise BodyError(message, 408) from error
-
-
-class ParsingTurns:
-    """Parses what callers send, for a whole server: what is large one at a time.
-
-    Before each, the event loop has a turn for everybody else: 256 bodies of 250 kB that were
-    complete at the same moment stopped it for seconds.
-    """
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-
-    async def parsed(self, content: bytes, what: str = "body") -> dict[str, Any]:
-        """A JSON object; see `json_object`."""
-        if len(content) <= SMALL_BYTES:
-            return json_object(content, what)
-        async with self._lock:
-            await asyncio.sleep(0)
-            return json_object(content, what)
 
 
 def first_audio_ms(request: web.Request) -> float | None:

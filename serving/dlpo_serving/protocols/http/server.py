@@ -29,9 +29,10 @@ from dlpo_serving.protocols.http.pages import page_routes
 from dlpo_serving.protocols.http.probes import probe_answers, probe_routes
 from dlpo_serving.protocols.http.reference import reference_routes
 from dlpo_serving.protocols.http.replies import BEGUN, Begun
-from dlpo_serving.protocols.http.requests import HttpLimits, ParsingTurns
+from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.protocols.http.speech_socket import SpeechSockets
 from dlpo_serving.protocols.http.statuses import FIELD_NAMES, OPENAI, reply_to
+from dlpo_serving.protocols.http.turns import ParsingTurns
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import address, named_port
 
@@ -46,6 +47,7 @@ EXPOSED_HEADERS = (
     "Server-Timing",
 )  # fmt: skip
 CALL = web.RequestKey("call", CallRecord)
+TURNS = web.AppKey("turns", ParsingTurns)
 MAX_PATH = 100  # characters of an unknown path that are compared with ours
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -65,6 +67,7 @@ def build_app(
     scope: CallScope | None = None,
     limits: HttpLimits | None = None,
     show_metrics: bool = True,
+    turns: ParsingTurns | None = None,
 ) -> web.Application:
     """Build the application, for `listening` in the service's event loop.
 
@@ -75,9 +78,11 @@ def build_app(
         metrics: served at /metrics if `show_metrics`.
         scope: opened for each request; the APIs require its token. None requires no token.
         limits: what a client may consume.
+        turns: of all ports of the server.
     """
     limits, scope = limits or HttpLimits(), scope or CallScope(metrics)
-    sockets = SpeechSockets(service, limits, ParsingTurns(), scope)
+    turns = turns or ParsingTurns()
+    sockets = SpeechSockets(service, limits, turns, scope)
     offered = (*HTTP_APIS, catalog(HTTP_APIS), detection(limits))
     apis = definitions(offered, sockets)
     guarded = tuple(sorted({f"/{route.path.split('/')[1]}/" for route in apis}))
@@ -87,6 +92,7 @@ def build_app(
     app.add_routes(apis)
     app.add_routes(probe_routes(service, metrics if show_metrics else None))
     app[PROBES] = probe_answers(service)
+    app[TURNS] = turns
     app.add_routes(page_routes())
     app.add_routes(reference_routes(offered))
     app[ROUTES] = routes_of(app)
@@ -101,7 +107,9 @@ def build_app(
     return app
 
 
-def _call_middleware(scope: CallScope, hosts: Collection[str], guarded: tuple[str, ...]) -> Any:
+def _call_middleware(
+    scope: CallScope, hosts: Collection[str] | None, guarded: tuple[str, ...]
+) -> Any:
     """Run each request in its scope, and turn errors into replies."""
 
     @web.middleware
@@ -247,8 +255,7 @@ async def listening(
         # asyncio accepts up to `backlog` connections in a row: with no file descriptor left, each
         # attempt fails and sets a retry timer, and the timers would multiply.
         assert runner.server  # set up
-        probes = app.get(PROBES, {})
-        connections = Connections(runner.server, probes, stall_s, proxies, tls)
+        connections = Connections(runner.server, app[PROBES], app[TURNS], stall_s, proxies, tls)
         with named_port(address(host, port), "HTTP", "--http-port"):
             server = await asyncio.get_running_loop().create_server(
                 connections.accept, host, port, backlog=1

@@ -10,8 +10,8 @@ from aiohttp import WSMsgType, web
 
 from dlpo_serving.errors import ShuttingDownError, StalledError
 from dlpo_serving.protocols.http.dialects import Message
-from dlpo_serving.protocols.http.requests import ParsingTurns
 from dlpo_serving.protocols.http.statuses import BodyError
+from dlpo_serving.protocols.http.turns import ParsingTurns
 
 BURST, PER_S = 2_000, 500.0  # messages of a connection that are read without a pause; per second
 LEAVING_S = 0.1  # between two looks whether all is spoken, while the server shuts down

@@ -21,12 +21,12 @@ from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.protocols.http.replies import OpenDelivery, audio_alone, send_audio
 from dlpo_serving.protocols.http.requests import (
     HttpLimits,
-    ParsingTurns,
     first_audio_ms,
     read_body,
     read_call,
 )
 from dlpo_serving.protocols.http.speech_body import ENCODINGS, SpeechBody
+from dlpo_serving.protocols.http.turns import ParsingTurns
 from dlpo_serving.service import SynthesisService
 
 # Characters of a text that is sent whole, so that its header has the length. WAV of more than 12 s
@@ -47,7 +47,9 @@ class SpeechAnswers:
 
         Raises:
             BodyError: it is none, or comes too slowly.
+            QuotaError: the caller may not speak now, whatever it has.
         """
+        self.service.check_quota()
         if most_bytes:
             request = request.clone(client_max_size=most_bytes)
         content = await read_body(request, self.limits)

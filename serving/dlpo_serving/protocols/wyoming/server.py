@@ -13,10 +13,11 @@ import logging
 from asyncio import StreamReader, StreamReaderProtocol, StreamWriter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from wyoming.error import Error
-from wyoming.event import Event, Eventable, async_read_event, async_write_event
+from wyoming.event import Event, Eventable, async_write_event
 from wyoming.ping import Pong
 from wyoming.tts import SynthesizeStopped
 
@@ -24,6 +25,10 @@ from dlpo_serving.audio_stream import taken_within
 from dlpo_serving.errors import INTERNAL, ShuttingDownError, public_message, status_of
 from dlpo_serving.further_text import TextPieces
 from dlpo_serving.operations.call_scope import CallScope
+from dlpo_serving.protocols.http.connections import Connections
+from dlpo_serving.protocols.http.socket_inbox import BURST, PER_S, Pace
+from dlpo_serving.protocols.http.statuses import BodyError
+from dlpo_serving.protocols.http.turns import ParsingTurns
 from dlpo_serving.protocols.wyoming.replies import audio_events, end_event, info_event
 from dlpo_serving.protocols.wyoming.requests import read_call, read_text
 from dlpo_serving.request import SynthesisCall
@@ -31,7 +36,6 @@ from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import address, named_port
 
 MAX_EVENT_BYTES = 1 << 18
-MAX_CONNECTIONS = 500
 IDLE_S = 300.0  # of silence in both directions before a connection is closed
 FLUSH_S = 0.5  # to flush what was sent before a connection is cut
 
@@ -40,12 +44,18 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def listening(
-    service: SynthesisService, scope: CallScope, stall_s: float, host: str, port: int
+    service: SynthesisService,
+    scope: CallScope,
+    turns: ParsingTurns,
+    stall_s: float,
+    host: str,
+    port: int,
 ) -> AsyncIterator[int]:
     """Serve while the block runs.
 
     Args:
         scope: opened for each text; no token is required, since the protocol has none.
+        turns: of the server, in which events are read.
         stall_s: seconds a client may leave its audio unread.
         host: address to listen on.
         port: TCP port; 0 lets the system choose.
@@ -57,34 +67,34 @@ async def listening(
         InputError: the address can't be bound.
     """
     loop = asyncio.get_running_loop()
-    connections: dict[asyncio.Task[None], Conversation] = {}
+    clients: dict[asyncio.Task[None], Conversation] = {}
 
     def leave() -> None:
-        for task, client in connections.items():
+        for task, client in clients.items():
             client.leave(task)
 
     def connected(reader: StreamReader, writer: StreamWriter) -> None:
-        if len(connections) >= MAX_CONNECTIONS:
-            writer.transport.abort()
-            return
-        client = Conversation(service, scope, stall_s, reader, writer)
+        client = Conversation(service, scope, turns, stall_s, reader, writer)
         task = loop.create_task(client.run())
-        connections[task] = client
-        task.add_done_callback(connections.pop)
+        clients[task] = client
+        task.add_done_callback(clients.pop)
 
     def protocol() -> StreamReaderProtocol:
         return StreamReaderProtocol(BoundedReader(limit=MAX_EVENT_BYTES), connected)
 
+    connections = Connections(protocol, {}, turns, stall_s)
     with named_port(address(host, port), "Wyoming", "--wyoming-port"):
-        server = await loop.create_server(protocol, host, port)
+        server = await loop.create_server(connections.accept, host, port)
     service.call_on_drain(leave)
+    watch = loop.create_task(connections.watch())
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
+        watch.cancel()
         server.close()
-        for task in connections:
+        for task in clients:
             task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.gather(*clients, return_exceptions=True)
 
 
 class BoundedReader(StreamReader):
@@ -103,9 +113,11 @@ class Conversation:
 
     service: SynthesisService
     scope: CallScope
+    turns: ParsingTurns
     stall_s: float
     reader: StreamReader
     writer: StreamWriter
+    pace: Pace = field(default_factory=lambda: Pace(BURST, PER_S, asyncio.get_running_loop().time))
     speaking: asyncio.Task[None] | None = None
     pieces: TextPieces | None = None
     """of a text that arrives in pieces, until its end"""
@@ -157,24 +169,37 @@ class Conversation:
 
     async def _next(self) -> Event | None:
         """The next event; None if the client left, stayed silent or sent something malformed."""
-        reading = asyncio.ensure_future(async_read_event(self.reader))
+        reading = asyncio.ensure_future(self._read())
         try:
             await asyncio.wait({reading}, timeout=IDLE_S)
             while self.speaking and not (reading.done() or self.speaking.done()):
                 await asyncio.wait({reading}, timeout=IDLE_S)
-            event = reading.result() if reading.done() else None
-        except (AttributeError, EOFError, KeyError, TypeError, RecursionError):
+            return reading.result() if reading.done() else None
+        except (BodyError, EOFError, KeyError, TypeError, ValueError):
             return None
         finally:
             reading.cancel()
-        if event and not isinstance(event.data, dict):
-            event.data = {}
-        return event
+
+    async def _read(self) -> Event:
+        """An event: a line of JSON, more of its data, and a payload.
+
+        Raises BodyError, EOFError, KeyError, TypeError or ValueError if it is malformed.
+        """
+        await asyncio.sleep(self.pace.wait_s())
+        head = await self.turns.parsed(await self.reader.readline(), "event")
+        data = head.get("data")
+        data = data if isinstance(data, dict) else {}
+        if size := head.get("data_length"):
+            data |= await self.turns.parsed(await self.reader.readexactly(size), "event")
+        size = head.get("payload_length")
+        payload = await self.reader.readexactly(size) if size else None
+        return Event(head["type"], data, payload)
 
     async def _take(self, event: Event, tasks: asyncio.TaskGroup) -> None:
         match event.type:
             case "describe":
-                await self._send(info_event(self.service.loaded_voices()))
+                info = partial(info_event, self.service.loaded_voices())
+                await self._send(await self.turns.run(info))
             case "ping":
                 await self._send(Pong(event.data.get("text") and read_text(event)))
             case "synthesize-chunk" if self.pieces:
