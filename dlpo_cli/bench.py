@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from dlpo.errors import InputError, needs
-from dlpo.repository import checkpoint_at
-from dlpo_bench.options import LoadOptions, PeersOptions, QualityOptions, RtfOptions
+from dlpo_bench.options import LoadOptions, PeersOptions, RtfOptions
 from dlpo_cli.commands import OfFields, of_fields
-from dlpo_cli.options import Record, command_line, progress
+from dlpo_cli.options import Record, command_line
 
 if TYPE_CHECKING:
     from dlpo_bench.machine import Interference
@@ -32,7 +31,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="Run benchmarks on this machine; show and compare the results."
     )
-    for command in (rtf, stream, quality, peers):
+    for command in (rtf, stream, peers):
         group.command(cls=OfFields)(of_fields(command))
     group.command()(report)
     group.command()(compare)
@@ -129,43 +128,9 @@ def stream(options: LoadOptions, record: Record = False, out: Out = RECORDS) -> 
         raise typer.Exit(1)
 
 
-def quality(options: QualityOptions, record: Record = False, out: Out = RECORDS) -> None:
-    """Measure quality and cost from few steps to many, before and after tuning.
-
-    A clip with 1000 steps takes most of a minute: all points take hours, with --clips 6 some 20
-    minutes.
-    """
-    with needs("bench"):
-        from dlpo_bench.clips import TEST_SPLIT, load_clips
-        from dlpo_bench.panel import load_panel
-    with needs("serve"):
-        from dlpo_bench.pareto import STEPS, measure_quality, open_points
-    with needs("train"):
-        import torch
-    from dlpo_bench.record import check_recordable
-
-    if record:
-        check_recordable(out)
-    torch.set_num_threads(1)  # costs are of one core
-    untuned = checkpoint_at(options.untuned)
-    tuned = checkpoint_at(options.tuned)
-    points = open_points(untuned, tuned, options.voice, options.steps or STEPS, options.chain)
-    spoken = load_clips(options.corpus, TEST_SPLIT[: options.clips])
-    panel = load_panel(options.weights)
-    with progress() as bar:
-        task = bar.add_task("judging", total=(1 + len(points.points)) * len(spoken))
-        run_bench(
-            "pareto",
-            lambda: measure_quality(points, spoken, panel, lambda: bar.advance(task)),
-            record, out,
-        )  # fmt: skip
-
-
 def report(
     records: Out = RECORDS,
-    out: Annotated[
-        Path, typer.Option(help="Page to write; its charts go to a directory of the same name.")
-    ] = Path("benchmarks/results.md"),
+    out: Annotated[Path, typer.Option(help="Page to write.")] = Path("benchmarks/results.md"),
 ) -> None:
     """Write the benchmarks page from the newest record of each kind."""
     with needs("bench"):
@@ -174,7 +139,7 @@ def report(
     page = make_page(records, out)
     write_page(page, out)
     _tell_lines("left out", page.problems)
-    typer.echo(f"{out}, {len(page.pictures)} charts")
+    typer.echo(out)
 
 
 def compare(

@@ -214,23 +214,6 @@ class Judges(JudgesFolder):
     question. Repeatable; by default, all that are available."""
 
 
-@dataclass(frozen=True)
-class QualityOptions(JudgesFolder, OfCorpus):
-    """What is judged from few steps to many, before and after tuning."""
-
-    untuned: Annotated[Path, OfSpeech] = Path("voices/spectral/checkpoint")
-    """Untuned checkpoint."""
-    tuned: Annotated[Path, OfSpeech] = Path("voices/spectral/tuned")
-    """Tuned checkpoint."""
-    voice: Annotated[str, OfSpeech] = DEFAULT_VOICE
-    """Bundle of the tuned checkpoint."""
-    steps: Annotated[tuple[int, ...], OfSpeech] = ()
-    """Reverse steps; repeatable. Default: 1 to 8, 16, 50 and 1000."""
-    chain: Annotated[OwnChain, OfSpeech] = OWN_CHAIN
-    clips: Annotated[Count, OfJudges] = 20
-    """Number of test sentences."""
-
-
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
     """What is judged, by whom."""

@@ -198,7 +198,7 @@ def test_standard_output_that_is_full_ends_say_with_one_line(
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("command", ["rtf", "stream", "peers", "quality"])
+@pytest.mark.parametrize("command", ["rtf", "stream", "peers"])
 def test_full_disk_is_reported_before_measuring(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

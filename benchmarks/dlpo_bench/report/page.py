@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from jinja2 import TemplateError
 from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.errors import DataError, writing
 from dlpo_bench.record import Record, read_record
-from dlpo_bench.report.picture import draw_pareto
 from dlpo_bench.report.sections import TITLES, section
 from dlpo_serving.voices import find_voice
 
@@ -26,7 +24,6 @@ PARTS: Mapping[str, Callable[[Record], Iterable[Hashable]]] = {
     "rtf": lambda record: [record.figures["model"]],
 }
 """Kinds of which the newest record of each of these is shown, not only the newest"""
-COST = "Quality against cost"
 HEAD = """\
 # Benchmarks
 
@@ -52,8 +49,6 @@ class Page:
 
     text: str
     """Markdown"""
-    pictures: Mapping[str, str]
-    """file name -> SVG document"""
     problems: Sequence[str]
     """records that could not be shown, and why"""
 
@@ -63,8 +58,7 @@ def make_page(records: Path, out: Path) -> Page:
 
     Args:
         records: directory of records.
-        out: the page's file, which its links are relative to; its plots go to a directory of the
-            same name without the suffix.
+        out: the page's file, which its links are relative to.
 
     Raises:
         DataError: no record can be shown.
@@ -72,7 +66,6 @@ def make_page(records: Path, out: Path) -> Page:
     found, problems = read_records(records)
     here = out.parent.resolve()
     parts = [HEAD.format(name=records.name, link=_link(records, here))]
-    pictures: dict[str, str] = {}
     shown: dict[str, str] = {}  # machine, commit and bundle -> the first record with them
     for kind, title in TITLES.items():
         if not (mine := found.pop(kind, [])):
@@ -80,7 +73,6 @@ def make_page(records: Path, out: Path) -> Page:
         try:
             newest = _newest(kind, mine)
             text = section(kind, {part: one.record for part, one in newest.items()})
-            picture = draw_pareto(mine[0].record.figures) if kind == "pareto" else None
         except (LookupError, TypeError, ValueError, AttributeError, TemplateError) as error:
             problems.append(
                 f"{mine[0].path.name}: its figures are not those of kind {kind!r} in this version"
@@ -88,10 +80,6 @@ def make_page(records: Path, out: Path) -> Page:
             )
             continue
         parts.append(f"## {title}\n")
-        if picture is not None:
-            name = re.sub(r"[^a-z0-9]+", "-", COST.lower()) + ".svg"
-            pictures[name] = picture
-            parts.append(f"![{COST}]({quote(out.stem)}/{name})\n")
         parts.append(text)
         sources = [one for one in mine if any(one is used for used in newest.values())]
         parts += [_source(one, here, shown) + "\n" for one in sources]
@@ -103,7 +91,7 @@ def make_page(records: Path, out: Path) -> Page:
         raise DataError(f"{records}: no record that can be shown{reasons}")
     if problems:
         parts.append("## Left out\n\n" + "\n".join(f"- {problem}" for problem in problems) + "\n")
-    return Page("\n".join(parts), pictures, problems)
+    return Page("\n".join(parts), problems)
 
 
 def _newest(kind: str, found: Sequence[Found]) -> dict[Any, Found]:
@@ -138,18 +126,13 @@ def read_records(directory: Path) -> tuple[dict[str, list[Found]], list[str]]:
 
 
 def write_page(page: Page, out: Path) -> None:
-    """Write the page and its plots; older plots are deleted.
+    """Write the page.
 
     Raises:
-        InputError: they can't be written.
+        InputError: it can't be written.
     """
-    with writing(f"{out} and its pictures"):
-        folder = out.with_suffix("")
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in {path.name for path in folder.glob("*.svg")} - page.pictures.keys():
-            (folder / old).unlink()
-        for name, svg in page.pictures.items():
-            (folder / name).write_text(svg, "utf-8")
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(page.text, "utf-8")
 
 

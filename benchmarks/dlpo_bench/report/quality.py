@@ -34,17 +34,6 @@ def _mean(measure: str, score: Figures | None) -> str:
     return f"**{words}**" if decided else words
 
 
-def height(measure: str, point: Figures) -> str:
-    """A point's score: bold if it is decidedly other, starred if no other is as good for less."""
-    found = point["heights"].get(measure)
-    if found is None:
-        return ""
-    words = short(measure, found["value"])
-    if found.get("verdict", UNDECIDED) != UNDECIDED:
-        words = f"**{words}**"
-    return words + (r" \*" if measure in point["optimal"] else "")
-
-
 def short(measure: str, value: float) -> str:
     """A score; rates in per cent."""
     return f"{100 * value:.1f} %" if is_rate(measure) else f"{value:.2f}"

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dlpo_bench.compare import MEASURES
 from dlpo_bench.record import Measured
-from dlpo_bench.report.quality import height, judged, short
+from dlpo_bench.report.quality import judged, short
 from dlpo_bench.tables import Figures, cell, estimate, figures_table, number, table, table_of
 
 TITLES = {  # in the page's order
@@ -20,14 +20,13 @@ TITLES = {  # in the page's order
     "stream": "Servers under load",
     "load": "Under load",
     "rtf": "Real-time factor",
-    "pareto": "Quality for its cost",
 }
 ENVIRONMENT = Environment(  # of Markdown: nothing is escaped
     loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, autoescape=False,
     trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.do"],
 )  # fmt: skip
 ENVIRONMENT.globals |= {
-    "cell": cell, "estimate": estimate, "figures_table": figures_table, "height": height,
+    "cell": cell, "estimate": estimate, "figures_table": figures_table,
     "judged": judged, "measures": MEASURES, "number": number, "short": short, "table": table,
     "table_of": table_of,
 }  # fmt: skip
