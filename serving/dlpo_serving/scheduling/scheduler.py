@@ -21,7 +21,7 @@ OPENING_S = 2.0  # of audio: a call without text is admitted as if this were its
 MIN_RETRY_S, MAX_RETRY_S = 0.1, 10.0  # sooner, the server is still full; later, capacity is idle
 LOAD_MEMORY_S = 15.0  # the lanes' work is averaged over this; load peaks decay over twice as long
 FILE_SHARE = 0.1  # of a lane, which files have however many live calls there are
-LATE_S = 0.01  # later than predicted by more than this, first audio is late
+LATE_S = 0.005  # later than predicted by more than this, first audio is late
 LATE_SHARE = 0.005  # of first audio may be late: promises then allow for a larger ratio of the two,
 LATE_STEP = 0.1  # by this
 
@@ -46,7 +46,7 @@ class Scheduler:
         """streams admitted and not removed"""
         self._held: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
         self._running: dict[Batch, float] = {}  # and when each is predicted to end
-        self._late_ratio = 1.0  # of first audio, all but a few, to what was predicted
+        self._late_ratio = 1.5  # of first audio, all but a few, to what was predicted
         self._peak = 0.0  # load at admission tests
         self._peak_s = 0.0  # when it was seen
         self._work = 0.0  # decaying sum of lane seconds

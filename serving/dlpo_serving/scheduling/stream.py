@@ -185,7 +185,7 @@ class AdmissionPolicy:
     max_first_audio_s: float = 0.25
     """a live call whose first audio is predicted later than this after its text has been read is
     refused, unless it names a time of its own"""
-    utilisation: float = 0.72
+    utilisation: float = 0.75
     """share of the lanes that admitted streams may need to play without a gap"""
     lead_s: float = 1.0
     """a stream further ahead of its listener than this leaves one lane free for newcomers"""
