@@ -1,8 +1,7 @@
 """Text that arrives in pieces, as from a language model -> sentences, as early as possible.
 
-Where a sentence ends depends on the text alone, never on how it was cut into pieces. Only the first
-words of a text are spoken before, once no continuation changes how they are read, unless the piece
-that they come in has the end of their clause, too.
+Where a sentence ends depends on the text alone, never on how it was cut into pieces. The first
+words of a text come before their sentence, once no continuation changes how they are read.
 """
 
 from __future__ import annotations
@@ -42,9 +41,8 @@ _NEXT = re.compile(r"\n[^\S\n]*\n|[^\W_]")  # a paragraph's end, or what a word 
 _SPACE = re.compile(r"\s")
 _PLAIN = r"(?:I|[a-zß-öø-ÿ]{1,30})(?:['’][a-z]{1,2})?"
 _PHRASE = re.compile(
-    rf"\s{{0,5}}[^\W\d_]{{1,30}}(?:['’][a-z]{{1,2}})?(?:,? {_PLAIN}){{1,20}}(?=,? )"
+    rf"\s{{0,5}}[^\W\d_]{{1,30}}(?:['’][a-z]{{1,2}})?(?:,? {_PLAIN}){{1,12}}(?=,? )"
 )
-_ENDING = re.compile(r"[.!?…,;:—\n]")  # of a clause, perhaps
 _PLAIN_WORD = re.compile(r"[^\s,]+")
 _AT_PERIOD = re.compile(r"(?<!\w)([^\W\d_]{2,})\.$")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -89,9 +87,9 @@ class TextFeed:
         found: list[Sentence] = []
         for start in range(0, len(piece), _BLOCK):
             self._pending += piece[start : start + _BLOCK]
+            if not self._speaking:
+                found += self._first_phrase()
             found += self._complete()
-        if not self._speaking:
-            found += self._first_phrase()
         return found
 
     def flush(self) -> list[Sentence]:
@@ -147,25 +145,29 @@ class TextFeed:
         if not plain or plain.end() == self._tried:
             return []
         self._tried = plain.end()
-        text, language, known = plain[0].replace("’", "'"), self._language, self._known
-        tokens = [*language.tokens(text, given=known, shouted=False)]
-        words = [token.words[0] for token in tokens]
-        if words != [word.lower() for word in _PLAIN_WORD.findall(text)]:
-            return []
-        sources = language.sources(words, known, {})
-        said = language.phonemes(words, known, {})
-        begins = [language.starts_sentence(word) for word in words]
-        for count in range(1, len(words)):
-            if ", not " in sources[count - 1]:  # another word may say how it sounds
+        text = plain[0].replace("’", "'")
+        places = [word.span() for word in _PLAIN_WORD.finditer(text)]
+        for count in range(FIRST_PHRASE_WORDS, len(places)):
+            end, next_end = places[count - 1][1], places[count][1]
+            is_clause = text[end] == ","
+            if is_clause and count >= FIRST_CLAUSE_WORDS:
                 return []
-            if count < FIRST_PHRASE_WORDS or begins[count - 1] or not begins[count]:
-                continue
-            end = tokens[count - 1].end
-            if _ENDING.search(self._pending, end + 1):  # it has come: soon all is known
-                return []
-            if language.phonemes(words[:count], known, {}) == said[:count]:
+            if self._pending[next_end] == " " and self._is_settled(text[:next_end], count):
                 return self._begun(end)
         return []
+
+    def _is_settled(self, text: str, count: int) -> bool:
+        """Whether a phrase ends before the last word of a text, and how it is read is known."""
+        language, known = self._language, self._known
+        words = [token.words[0] for token in language.tokens(text, given=known, shouted=False)]
+        if words != [word.lower() for word in _PLAIN_WORD.findall(text)]:
+            return False
+        if language.starts_sentence(words[-2]) or not language.starts_sentence(words[-1]):
+            return False
+        if any(", not " in source for source in language.sources(words, known, {})[:count]):
+            return False  # another word may say how it sounds
+        alone = language.phonemes(words[:count], known, {})
+        return alone == language.phonemes(words, known, {})[:count]
 
     def _begun(self, end: int) -> list[Sentence]:
         """The first words; their sentence is read as a whole when it ends."""
