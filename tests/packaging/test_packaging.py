@@ -18,7 +18,9 @@ import dlpo
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-UNTESTED = {"gpu", "tensorrt", "riva"}  # extras that `make test` does not install
+UNTESTED = {  # extras that `make test` does not install
+    "gpu", "gpu-cuda12", "tensorrt", "tensorrt-cuda12", "riva",
+}  # fmt: skip
 PAGES = ("serving/dlpo_serving/protocols/http/page", "benchmarks/dlpo_bench/listening/page")
 
 
