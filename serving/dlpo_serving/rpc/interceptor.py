@@ -186,8 +186,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     self._scope.count_failure(error)
                     # A caller that has reset its call is noticed meanwhile, which cancels this.
                     # grpc.aio leaks a status that it can't send (grpc#43360, seen with 1.85.1).
-                    # A full server's callers go elsewhere at once: a turn of the loop must do.
-                    full = isinstance(error, OverloadError)
+                    # A full server's callers go elsewhere at once: a turn of the loop must do, but
+                    # for those still writing, whose grpc.aio makes INTERNAL of a write that fails.
+                    full = isinstance(error, OverloadError) and not handler.request_streaming
                     await asyncio.sleep(0 if full else STATUS_DELAY_S)
                     try:
                         path = self._field_paths.get(service, same_path)
