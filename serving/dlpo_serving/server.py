@@ -164,6 +164,8 @@ async def _serve(settings: ServerSettings, start: float) -> bool:
         threads.submit(all_run.wait)
     asyncio.get_running_loop().set_default_executor(threads)
     call_on_stop(stop.set)
+    if settings.log_format == "plain":
+        print("opening the voices and measuring this machine ...", file=sys.stderr, flush=True)
 
     def announce(endpoints: Endpoints, voices: str) -> None:
         gc.collect()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from dlpo_serving.local.screen_reader import Settings, voice_types
+from dlpo_serving.local.screen_reader import ReaderSettings, voice_types
 from tests.callers import wait_until
 
 MODULE = [sys.executable, "-m", "dlpo_serving.local.screen_reader"]
@@ -165,9 +165,9 @@ def test_voices_are_listed_and_chosen(daemon: Daemon) -> None:
     assert any(line.startswith("200-dora\tes") for line in listed)
     types = voice_types(CONFIGURATION.read_text())
     asked = {"language": "es", "voice_type": "MALE1"}
-    assert Settings({**asked}, types).voice() == "alex"
-    assert Settings({**asked, "voice_type": "CHILD_MALE"}, types).voice() == "dora"
-    assert Settings({**asked, "synthesis_voice": "nova"}, types).voice() == "nova"
+    assert ReaderSettings({**asked}, types).voice() == "alex"
+    assert ReaderSettings({**asked, "voice_type": "CHILD_MALE"}, types).voice() == "dora"
+    assert ReaderSettings({**asked, "synthesis_voice": "nova"}, types).voice() == "nova"
     assert daemon.length("SPEAK", "<speak>Buenos d\u00edas.</speak>", language="es") > 0
 
 

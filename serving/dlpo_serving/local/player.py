@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -21,6 +22,10 @@ from dlpo_serving.encodings.formats import AudioFormat, Encoding
 from dlpo_serving.encodings.sound_file import SoundFile
 
 _FILE_THEN_PLAY = 'cat > "$0/speech.wav" && exec afplay "$0/speech.wav"'
+_NO_DEVICE = re.compile(  # as SDL, ALSA and PulseAudio say it
+    r"SDL_OpenAudio|audio open|Failed to open file|[Nn]o (?:such|available|sound).*(?:device|card)"
+    r"|Connection refused"
+)
 NO_PLAYER = (
     "no audio player is installed: apt-get install alsa-utils, or on any system ffmpeg for ffplay"
 )
@@ -117,9 +122,10 @@ class PlayerPlayback:
     def _end(self) -> None:
         self._process.communicate()
         played_s = time.monotonic() - self._start
-        # ffplay exits with 0 if it finds no audio device, but then it ends too early.
-        if self._process.returncode or played_s < self._samples / self._rate_hz / 2:
-            complaint = self._complaints.read_text(errors="replace").strip().splitlines()
+        complaint = self._complaints.read_text(errors="replace").strip().splitlines()
+        # ffplay exits with 0 if it finds no audio device: it says so, and may end too early.
+        silent = any(map(_NO_DEVICE.search, complaint))
+        if self._process.returncode or silent or played_s < self._samples / self._rate_hz / 2:
             self._folder.cleanup()
             raise EngineError(f"{self._player.name}: {(complaint or ['played nothing'])[-1]}")
 

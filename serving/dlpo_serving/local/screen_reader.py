@@ -42,7 +42,7 @@ _SPOKEN = ("SPEAK", "CHAR", "KEY", "SOUND_ICON")
 
 
 @dataclass
-class Settings:
+class ReaderSettings:
     """How the screen reader asks for speech, as Speech Dispatcher writes it."""
 
     values: dict[str, str] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class OutputModule:
 
     def __init__(self, answers: BinaryIO, types: dict[tuple[str, str], str]) -> None:
         self._answers = answers
-        self._settings = Settings(types=types)
+        self._settings = ReaderSettings(types=types)
         self._arrived = threading.Condition()  # holds whoever writes, too
         self._messages: deque[tuple[int, _Message] | None] = deque()
         self._taken = 0  # messages so far
@@ -178,7 +178,8 @@ class OutputModule:
         with self._arrived:
             self._taken += 1
             if message:
-                self._live, self._pauses = self._taken, False
+                self._live = self._taken
+                self._pauses = False
                 self._answer("701 BEGIN")
             self._messages.append(message and (self._taken, message))
             self._arrived.notify()

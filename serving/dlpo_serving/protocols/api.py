@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,12 @@ class KeyPlaces:
     """of the header `Authorization`, instead of Bearer"""
     subprotocol: str = ""
     """prefix of the key among the subprotocols that a WebSocket client offers"""
+
+    def sent_in(self, headers: Mapping[str, str]) -> bool:
+        """Whether these headers of a request have a key where only this API has it."""
+        scheme = headers.get("Authorization", "").partition(" ")[0].lower()
+        named = bool(self.scheme) and scheme == self.scheme.lower()
+        return named or any(name in headers for name in self.headers)
 
     def __str__(self) -> str:
         places = [f"`{name}`" for name in self.headers]

@@ -7,11 +7,13 @@ audio; the next call begins when it has been spoken. `Clear` drops what was not 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from uuid import uuid4
+from collections.abc import Iterable, Sequence
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from aiohttp import web
 
+from dlpo.bundle import Manifest
+from dlpo.version import __version__
 from dlpo_serving.audio_stream import AudioStream, EncodedChunk
 from dlpo_serving.errors import wrong_value
 from dlpo_serving.protocols.api import KeyPlaces
@@ -150,6 +152,22 @@ async def _read(dialect: DeepgramDialect, texts: SuccessiveTexts) -> None:
                 raise wrong_value("type", message.get("type"), "Speak, Flush, Clear or Close")
 
 
+def models_listed(voices: Iterable[Manifest]) -> dict[str, object]:
+    """The voices, which are models there."""
+    return {"stt": [], "tts": [_model(voice) for voice in voices]}
+
+
+def _model(voice: Manifest) -> dict[str, object]:
+    return {
+        "name": voice.voice,
+        "canonical_name": voice.voice,
+        "architecture": "dlpo",
+        "languages": [voice.language],
+        "version": __version__,
+        "uuid": str(uuid5(NAMESPACE_URL, f"dlpo:{voice.voice}")),
+    }
+
+
 API = HttpApi(
     name="Deepgram",
     page="http.md#cartesia-deepgram-kokoro-fastapi-jambonz-vapi",
@@ -162,6 +180,7 @@ API = HttpApi(
         "input": "text", "voice": "model", "response_format": "encoding",
         "sample_rate_hz": "sample_rate",
     },
+    models=models_listed,
     routes=[
         post("/v1/speak", _speak, "Deepgram's API: a text in, audio out"),
         socket("/v1/speak", _converse, "The same for text in pieces"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from dlpo.errors import needs
 from dlpo.mark import read_key
@@ -22,7 +22,7 @@ from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.tls import grpc_credentials, http_ssl_context
 from dlpo_serving.protocols.grpc import server as grpc_server
 from dlpo_serving.protocols.riva import server as riva_server
-from dlpo_serving.rpc.interceptor import CallInterceptor, add_service
+from dlpo_serving.rpc.interceptor import REFLECTION, CallInterceptor, add_service
 from dlpo_serving.service import SynthesisService
 from dlpo_serving.settings.server_settings import ServerSettings, address, named_port
 
@@ -118,8 +118,7 @@ async def serve_endpoints(
         add_service(api.service, api.servicer(service), server)
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     if settings.reflection:
-        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        _add_reflection(server)
     port = _bind(server, settings, clock)
     await server.start()
     try:
@@ -133,6 +132,15 @@ async def serve_endpoints(
         await server.stop(STATUS_GRACE_S)
         # lets grpc's own tasks end; otherwise it prints a traceback for calls that were cut
         await asyncio.sleep(0)
+
+
+def _add_reflection(server: grpc.aio.Server) -> None:
+    """Answer gRPC reflection, whose versions have the same messages."""
+    names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    servicer = reflection.aio.ReflectionServicer(names)
+    (service,) = reflection_pb2.DESCRIPTOR.services_by_name.values()
+    for name in REFLECTION:
+        add_service(service, servicer, server, name)
 
 
 def _bind(server: grpc.aio.Server, settings: ServerSettings, clock: Callable[[], float]) -> int:

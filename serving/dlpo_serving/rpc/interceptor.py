@@ -209,8 +209,13 @@ def address_of(peer: str) -> str:
     return peer.rpartition(":")[0] or peer
 
 
-def add_service(service: ServiceDescriptor, servicer: object, server: grpc.aio.Server) -> None:
-    """Register a servicer whose methods are named like those of the service."""
+def add_service(
+    service: ServiceDescriptor, servicer: object, server: grpc.aio.Server, name: str = ""
+) -> None:
+    """Register a servicer whose methods are named like those of the service.
+
+    `name`: of the service; by default its own.
+    """
     handlers = {}
     for method in service.methods:
         sides = (method.client_streaming, method.server_streaming)
@@ -220,7 +225,7 @@ def add_service(service: ServiceDescriptor, servicer: object, server: grpc.aio.S
             request_deserializer=GetMessageClass(method.input_type).FromString,
             response_serializer=GetMessageClass(method.output_type).SerializeToString,
         )
-    handler = grpc.method_handlers_generic_handler(service.full_name, handlers)
+    handler = grpc.method_handlers_generic_handler(name or service.full_name, handlers)
     server.add_generic_rpc_handlers((handler,))
 
 

@@ -20,7 +20,7 @@ _HALVINGS = 24  # of that range: far finer than a frame of any text
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class FittedPace:
     """How fast a text is spoken, and what is left of its time."""
 
     speed: float
@@ -32,7 +32,7 @@ class Pace:
 
 def fitted(
     sentences: Sequence[tuple[Sentence, EncoderOutput]], request: SpeechRequest, manifest: Manifest
-) -> Pace:
+) -> FittedPace:
     """The pace at which all sentences, with their pauses, last `request.duration_s`.
 
     Args:
@@ -59,14 +59,16 @@ def fitted(
     slow, fast = max(SLOWEST, manifest.prosody.speed[0]), min(FASTEST, manifest.prosody.speed[1])
     if (least := samples(fast)) > wanted:
         longer = f"takes {least / rate_hz:.2f} s even at {fast:g} times its usual pace"
-        return Pace(fast, 0, f"the speech {longer}, {(least - wanted) / rate_hz:.2f} s too long")
+        return FittedPace(
+            fast, 0, f"the speech {longer}, {(least - wanted) / rate_hz:.2f} s too long"
+        )
     if (most := samples(slow)) < wanted:
         ends = f"ends after {most / rate_hz:.2f} s even at {slow:g} times its usual pace"
-        return Pace(slow, wanted - most, f"the speech {ends}; the rest is silence")
+        return FittedPace(slow, wanted - most, f"the speech {ends}; the rest is silence")
     for _ in range(_HALVINGS):
         middle = (slow + fast) / 2
         if samples(middle) > wanted:
             slow = middle
         else:
             fast = middle
-    return Pace(fast, wanted - samples(fast))
+    return FittedPace(fast, wanted - samples(fast))

@@ -20,7 +20,7 @@ from dlpo_serving.engine import EncoderOutput, Engine, Floats, Stage, Unit
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.chunks import STREAM_LADDER, ChunkSpan, cut, sizes_of
 from dlpo_serving.synthesis.denoiser_input import DenoiserInput, Window, encoded
-from dlpo_serving.synthesis.fitting import Pace, fitted
+from dlpo_serving.synthesis.fitting import FittedPace, fitted
 from dlpo_serving.synthesis.level import LevelShaper
 from dlpo_serving.synthesis.pauses import Pauses
 from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
@@ -102,7 +102,7 @@ class SynthesisJob:
         self._unit: Unit | None = None  # next of the current sentence
         self._pauses = Pauses(request)
         self._encoded: list[EncoderOutput] = []  # all sentences, where the pace depends on them
-        self._pace = Pace(request.speed) if request.duration_s is None else None
+        self._pace = FittedPace(request.speed) if request.duration_s is None else None
         self._samples = 0  # made so far
 
     def add(self, sentences: Iterable[Sentence]) -> None:

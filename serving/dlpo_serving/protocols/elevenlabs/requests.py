@@ -36,6 +36,11 @@ SILENT = ("model_id", "previous_text", "next_text", "previous_request_ids", "nex
 READ = {"text", "voice_settings", "language_code", *OWN, *SILENT}
 
 
+def voice_of(name: str) -> str:
+    """Ours for one of their IDs; "" is the default."""
+    return "" if STOCK_VOICE.fullmatch(name) else name
+
+
 class SpeechQuery:
     """What a request's path and query say: voice, format and language.
 
@@ -44,7 +49,7 @@ class SpeechQuery:
     """
 
     def __init__(self, request: web.Request) -> None:
-        voice = request.match_info["voice"]
+        voice = request.match_info.get("voice", "")
         output_format = request.query.get("output_format", DEFAULT_FORMAT)
         codec, _, rest = output_format.lower().partition("_")
         rate = rest.partition("_")[0]
@@ -52,7 +57,7 @@ class SpeechQuery:
             known = ", ".join(f"{name}_RATE" for name in FORMATS)
             raise wrong_value("output_format", output_format, known)
         self._fields = {
-            "voice": "" if STOCK_VOICE.fullmatch(voice) else voice,
+            "voice": voice_of(voice),
             "response_format": FORMATS[codec],
             "sample_rate": int(rate),
             "language": request.query.get("language_code", ""),

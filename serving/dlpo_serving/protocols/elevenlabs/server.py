@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from xml.sax.saxutils import escape, quoteattr
 
 from aiohttp import web
 
-from dlpo_serving.errors import UnknownVoiceError
+from dlpo_serving.errors import UnknownVoiceError, wrong_value
 from dlpo_serving.protocols.api import KeyPlaces
 from dlpo_serving.protocols.elevenlabs.replies import (
     ContextsDialect,
     ElevenLabsDialect,
     TimedEvents,
 )
-from dlpo_serving.protocols.elevenlabs.requests import NAMES, SpeechQuery
-from dlpo_serving.protocols.elevenlabs.voices import listed, models_listed
+from dlpo_serving.protocols.elevenlabs.requests import NAMES, SpeechQuery, voice_of
+from dlpo_serving.protocols.elevenlabs.voices import ACCOUNT, listed, models_listed
 from dlpo_serving.protocols.http.api import HttpApi, get, post, socket
 from dlpo_serving.protocols.http.dialects import text_of
 from dlpo_serving.protocols.http.replies import OpenDelivery, audio_alone
@@ -35,6 +37,31 @@ async def _speak(
     text = text_of("text", message.get("text"))
     body = query.body(message, text)
     return await answers.answer(request, body, open, **kind)
+
+
+async def _dialogue(
+    answers: SpeechAnswers, request: web.Request, open: OpenDelivery = audio_alone
+) -> web.StreamResponse:
+    """Passages of several voices, as one document."""
+    message = await answers.body_of(request)
+    inputs = message.get("inputs")
+    if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
+        raise wrong_value("inputs", inputs, "a list of objects with text and voice_id")
+    passages = [
+        f"<voice name={quoteattr(voice_of(str(one.get('voice_id', ''))))}>"
+        f"{escape(text_of('text', one.get('text')))}</voice>"
+        for one in inputs
+    ]
+    given = {name: value for name, value in message.items() if name not in ("inputs", "settings")}
+    body = SpeechQuery(request).body(given, f"<speak>{''.join(passages)}</speak>")
+    return await answers.answer(request, body, open)
+
+
+async def _constant(
+    answers: SpeechAnswers, request: web.Request, reply: Mapping[str, object]
+) -> web.Response:
+    """What a client asks about its account, for which nothing here depends on the caller."""
+    return web.json_response(reply)
 
 
 async def _converse(sockets: SpeechSockets, request: web.Request) -> web.StreamResponse:
@@ -89,5 +116,11 @@ API = HttpApi(
         socket(f"{SPEECH}/multi-stream-input", _contexts, "Several texts over one connection"),
         get("/v2/voices", _voices, "ElevenLabs' API: the voices"),
         get("/v1/voices/{voice}", _voice, "One voice"),
+        post("/v1/text-to-dialogue", _dialogue, "Passages of several voices"),
+        post("/v1/text-to-dialogue/stream", _dialogue, "The same, streamed"),
+        *(
+            get(path, partial(_constant, reply=reply), summary)
+            for path, (summary, reply) in ACCOUNT.items()
+        ),
     ],
 )

@@ -26,7 +26,7 @@ def catalog(apis: Sequence[HttpApi]) -> HttpApi:
 
     async def models(answers: SpeechAnswers, request: web.Request) -> web.Response:
         for api in apis:
-            if api.models and api.keys and any(one in request.headers for one in api.keys.headers):
+            if api.models and api.keys and api.keys.sent_in(request.headers):
                 return web.json_response(api.models(answers.service.voices))
         return web.json_response({"object": "list", "data": [_model(name) for name in MODELS]})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Eventable
@@ -11,6 +11,7 @@ from wyoming.info import Attribution, Info, TtsProgram, TtsVoice
 from dlpo.bundle import Manifest
 from dlpo.version import __version__
 from dlpo_serving.audio_stream import AudioStream
+from dlpo_serving.voices.names import AboutVoice, about_voices
 
 SAMPLE_BYTES = 2
 CHANNELS = 1
@@ -33,5 +34,13 @@ def end_event(speech: AudioStream) -> AudioStop:
 def info_event(voices: Sequence[Manifest]) -> Info:
     """What a client reads before it requests speech."""
     by, about = Attribution("dlpo", ""), "few-step diffusion speech"
-    offered = [TtsVoice(v.voice, by, True, v.voice, None, [v.language]) for v in voices]
+    known = about_voices()
+    offered = [
+        TtsVoice(v.voice, by, True, _described(v, known), __version__, [v.language]) for v in voices
+    ]
     return Info(tts=[TtsProgram("dlpo", by, True, about, __version__, offered, True)])
+
+
+def _described(voice: Manifest, known: Mapping[str, AboutVoice]) -> str:
+    """What a list of voices shows, such as `heart (woman, high, brisk)`."""
+    return f"{voice.voice} ({known[voice.voice]})" if voice.voice in known else voice.voice

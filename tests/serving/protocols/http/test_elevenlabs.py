@@ -135,10 +135,36 @@ def test_voices_are_listed_as_their_clients_expect(server: RunningServer, client
 
 
 def test_models_are_listed_as_their_clients_expect(server: RunningServer, client: Client) -> None:
-    [model] = json.loads(client.get(server, "/v1/models", **{"xi-api-key": "any"}).read())
-    assert (model["model_id"], model["can_do_text_to_speech"]) == ("dlpo", True)
-    assert model["languages"] == [{"language_id": "en", "name": "en-US"}]
+    models = json.loads(client.get(server, "/v1/models", **{"xi-api-key": "any"}).read())
+    assert {"dlpo", "eleven_flash_v2_5"} < {model["model_id"] for model in models}
+    for model in models:
+        assert model["can_do_text_to_speech"]
+        assert model["languages"] == [{"language_id": "en", "name": "en-US"}]
+    deepgram = json.loads(client.get(server, "/v1/models", Authorization="Token any").read())
+    assert [(one["name"], one["languages"]) for one in deepgram["tts"]] == [("fake", ["en-US"])]
     assert json.loads(client.get(server, "/v1/models").read())["object"] == "list"  # OpenAI's
+
+
+def test_questions_about_an_account_are_answered(server: RunningServer, client: Client) -> None:
+    for path, name in (
+        ("/v1/user", "subscription"),
+        ("/v1/user/subscription", "character_limit"),
+        ("/v1/history", "history"),
+        ("/v1/pronunciation-dictionaries", "pronunciation_dictionaries"),
+        ("/v1/voices/21m00Tcm4TlvDq8ikWAM/settings", "stability"),
+    ):
+        assert name in json.loads(client.get(server, path).read())
+
+
+def test_a_dialogue_is_spoken_as_one_audio(server: RunningServer, client: Client) -> None:
+    path, pcm = "/v1/text-to-dialogue", "?output_format=pcm_22050"
+    rachel = {"text": "Hello <you>.", "voice_id": "21m00Tcm4TlvDq8ikWAM"}
+    passages = [rachel, {"text": "Who & where?", "voice_id": "fake"}]
+    both = client.post(server, {"inputs": passages}, path=path + pcm).read()
+    one = client.post(server, {"inputs": passages[:1]}, path=f"{path}/stream{pcm}").read()
+    assert len(both) > 1.5 * len(one) > 0
+    for wrong in ({"inputs": "Hello."}, {"inputs": [{"text": 5}]}, {}):
+        assert client.post(server, wrong, path=path).status == 400
 
 
 @pytest.mark.parametrize(

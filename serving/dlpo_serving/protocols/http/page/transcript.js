@@ -1,6 +1,7 @@
 // The text as typed, with marks on the word being spoken and on what is not spoken.
 
 const AUDIBLE = /[\p{L}\p{N}\p{Extended_Pictographic}]/u; // what a reader expects to hear
+const SILENT = /^([^\p{L}\p{N}\p{Extended_Pictographic}<]*)([^]*?)([^\p{L}\p{N}\p{Extended_Pictographic}\p{M}>]*)$/u;
 const TAG = /<[^>]*>/g; // of SSML
 
 export class Transcript {
@@ -94,10 +95,10 @@ export class Transcript {
     return element;
   }
 
-  /** Text between words: punctuation as it is, anything else marked as not spoken. */
+  /** Text between words: punctuation as it is, from the first to the last else marked as not spoken. */
   #silent(text) {
     if (!AUDIBLE.test(text.replace(TAG, ""))) return [text];
-    const [, before, left, after] = /^(\s*)([^]*?)(\s*)$/.exec(text);
+    const [, before, left, after] = SILENT.exec(text);
     const element = document.createElement("s");
     element.title = "not spoken";
     element.textContent = left;
