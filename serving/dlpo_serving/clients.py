@@ -23,7 +23,7 @@ from dlpo_serving.encodings.sound_file import SoundFile, check_sound_file
 from dlpo_serving.request import Encoding
 from dlpo_serving.speaking import Settings, Speaking, checked, heard, request_of, warn
 from dlpo_serving.speech import Speech, spoken_by_server, spoken_there
-from dlpo_serving.spoken import Account, Spoken, as_out
+from dlpo_serving.spoken import Account, SpokenText, as_out
 from dlpo_serving.voices.names import voice_named
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class AsyncClient(_Connected):
         """All of the audio at once, (T,) float32."""
         return (await self.speak(text, **settings)).samples
 
-    async def speak(self, text: Text, **settings: Unpack[Settings]) -> Spoken:
+    async def speak(self, text: Text, **settings: Unpack[Settings]) -> SpokenText:
         """The audio with times of words, sentences, captions and what was not spoken."""
         written: MutableSequence[str] = []
         async with self._speech(text, settings, written) as speech:

@@ -21,7 +21,7 @@ from dlpo_serving.encodings.sound_file import SoundFile, check_sound_file
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.speech import Speech, spoken_here
-from dlpo_serving.spoken import Account, Spoken, as_out
+from dlpo_serving.spoken import Account, SpokenText, as_out
 from dlpo_serving.voices import known_voices, open_voice
 from dlpo_serving.voices.choice import VoiceChoice
 
@@ -99,7 +99,7 @@ class Speaking(ABC):
         """All of the audio at once, (T,) float32; see `stream`."""
         return np.concatenate([*self.stream(text, **settings)])
 
-    def speak(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Spoken:
+    def speak(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> SpokenText:
         """The audio with times of words, sentences, captions and what was not spoken."""
         written = list[str]()
         with self._speech(kept(text, written), settings) as speech:

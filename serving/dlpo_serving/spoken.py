@@ -72,13 +72,13 @@ class Account:
         self.samples.append(piece.samples)
         self.words += [(word, piece.sentence) for word in piece.words]
 
-    def whole(self) -> Spoken:
+    def whole(self) -> SpokenText:
         """All of it, once the last piece has been added."""
         speech = self.speech
         warnings = tuple(dict.fromkeys(speech.warnings))
         samples, timings = np.concatenate(self.samples), tuple(word for word, _ in self.words)
         found = "".join(self.text), samples, speech.rate_hz, warnings, timings
-        words = Spoken(*found, (), speech.about).words
+        words = SpokenText(*found, (), speech.about).words
         by_sentence: dict[int, list[SpokenWord]] = {}
         for word, (_, sentence) in zip(words, self.words, strict=True):
             by_sentence.setdefault(sentence, []).append(word)
@@ -87,11 +87,11 @@ class Account:
             for at, text in enumerate(speech.sentences)
             if at in by_sentence
         )
-        return Spoken(*found, tuple(sentences), speech.about)
+        return SpokenText(*found, tuple(sentences), speech.about)
 
 
 @dataclass(frozen=True, eq=False)
-class Spoken:
+class SpokenText:
     """A text that has been spoken; Jupyter shows it with a player."""
 
     text: str

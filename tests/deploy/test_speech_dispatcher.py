@@ -86,8 +86,9 @@ class Daemon:
         return sum(event.samples for event in self.speak(command, text, **settings))
 
     def close(self) -> int:
-        self.send("QUIT")
-        return self._module.wait()
+        with self._module as module:  # closes the pipes
+            self.send("QUIT")
+            return module.wait()
 
 
 @pytest.fixture(scope="module")

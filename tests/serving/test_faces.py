@@ -22,7 +22,7 @@ from dlpo import AsyncClient, Client, Voice
 from dlpo.errors import InputError
 from dlpo_serving import speech
 from dlpo_serving.errors import RequestError
-from dlpo_serving.spoken import Spoken
+from dlpo_serving.spoken import SpokenText
 from dlpo_serving.voices import open_voice
 from tests.serving.conftest import RunningServer, running_server
 
@@ -90,7 +90,7 @@ def face(request: pytest.FixtureRequest, heart: RunningServer) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def said() -> Spoken:
+def said() -> SpokenText:
     """What every face is to give."""
     return Voice("heart").speak(TEXT, seed=3)
 
@@ -104,7 +104,7 @@ def test_all_have_the_same_names() -> None:
         assert asked[0] == asked[1] == asked[2]
 
 
-def test_speech_is_known_in_full(face: Any, said: Spoken) -> None:
+def test_speech_is_known_in_full(face: Any, said: SpokenText) -> None:
     spoken = face.speak(TEXT, seed=3)
     np.testing.assert_array_equal(spoken.samples, said.samples)
     assert spoken.sample_rate == said.sample_rate == face.sample_rate
@@ -117,7 +117,7 @@ def test_speech_is_known_in_full(face: Any, said: Spoken) -> None:
     assert 0 < spoken.sentences[1].start_s < spoken.sentences[1].end_s <= spoken.duration_s
 
 
-def test_a_list_and_a_generator_speak_as_the_text_does(face: Any, said: Spoken) -> None:
+def test_a_list_and_a_generator_speak_as_the_text_does(face: Any, said: SpokenText) -> None:
     for pieces in (list(PIECES), (piece for piece in PIECES)):
         spoken = face.speak(pieces, seed=3)
         np.testing.assert_array_equal(spoken.samples, said.samples)
@@ -128,7 +128,7 @@ def test_a_list_and_a_generator_speak_as_the_text_does(face: Any, said: Spoken) 
     np.testing.assert_array_equal(face(TEXT, seed=3), said.samples)
 
 
-def test_files_are_written_to_paths_and_to_memory(face: Any, said: Spoken, tmp_path: Path) -> None:
+def test_files_go_to_paths_and_to_memory(face: Any, said: SpokenText, tmp_path: Path) -> None:
     assert face.save(TEXT, tmp_path / "a.flac", seed=3) == tmp_path / "a.flac"
     memory = io.BytesIO()
     assert face.save(TEXT, memory, format="flac", seed=3) is memory
@@ -149,7 +149,7 @@ def test_what_was_not_spoken_is_known(face: Any) -> None:
     assert "<s> 世界, </s>" in spoken._repr_html_()
 
 
-def test_a_duration_is_exact(face: Any, said: Spoken) -> None:
+def test_a_duration_is_exact(face: Any, said: SpokenText) -> None:
     rate = said.sample_rate
     for share in (0.8, 1.25):
         wanted = round(share * len(said.samples))
@@ -174,7 +174,7 @@ def test_a_closed_one_says_so(heart: RunningServer) -> None:
             face("Hello.")
 
 
-def test_another_process_opens_its_own(heart: RunningServer, said: Spoken) -> None:
+def test_another_process_opens_its_own(heart: RunningServer, said: SpokenText) -> None:
     for name in ("Voice", "Client"):
         with (
             OPEN[name](heart.address) as face,
@@ -185,20 +185,20 @@ def test_another_process_opens_its_own(heart: RunningServer, said: Spoken) -> No
             assert repr(copy.copy(face)) == repr(face)
 
 
-def test_threads_share_one(heart: RunningServer, said: Spoken) -> None:
+def test_threads_share_one(heart: RunningServer, said: SpokenText) -> None:
     for name in ("Voice", "Client"):
         with OPEN[name](heart.address) as face, ThreadPoolExecutor(3) as threads:
             for spoken in threads.map(lambda _, face=face: face.speak(TEXT, seed=3), range(3)):
                 np.testing.assert_array_equal(spoken.samples, said.samples)
 
 
-def test_tasks_share_one_and_text_comes_asynchronously(heart: RunningServer, said: Spoken) -> None:
+def test_tasks_share_one_and_send_text_as_it_comes(heart: RunningServer, said: SpokenText) -> None:
     async def pieces() -> AsyncIterator[str]:
         for piece in PIECES:
             await asyncio.sleep(0)
             yield piece
 
-    async def speak() -> list[Spoken]:
+    async def speak() -> list[SpokenText]:
         async with AsyncClient(heart.address) as client:
             return await asyncio.gather(client.speak(pieces(), seed=3), client.speak(TEXT, seed=3))
 
@@ -223,7 +223,7 @@ def test_a_client_places_the_words_of_a_text_of_many_calls(
             assert ends[-1] <= spoken.duration_s
 
 
-def test_jupyter_shows_a_player_a_waveform_and_the_words(said: Spoken) -> None:
+def test_jupyter_shows_a_player_a_waveform_and_the_words(said: SpokenText) -> None:
     found: list[tuple[str, dict[str, str | None]]] = []
 
     class Reader(HTMLParser):
