@@ -113,6 +113,10 @@ def say(
             help="Output file: .wav, .flac, .ogg, .opus, .mp3 or .aac; - is standard output.",
         ),
     ] = None,
+    srt: Annotated[
+        Path | None,
+        typer.Option(help="Speak these subtitles, each in its time: .srt or .vtt."),
+    ] = None,
     captions: Annotated[
         Path | None, typer.Option(help="Also write captions: a file .srt, .vtt or .json.")
     ] = None,
@@ -153,23 +157,28 @@ def say(
     ] = 0,
 ) -> None:
     """Speak a text: play it, write it to an audio file, or both."""
-    from dlpo_serving.local.say import InProcess
+    from dlpo_serving.local.say import InProcess, Written
     from dlpo_serving.local.say import say as speak
+    from dlpo_serving.local.subtitles import Cue, cues_of
 
-    text = _text_of(text, file)
+    cues: list[Cue] = []
+    if srt and not (text or file or captions):
+        cues, text = cues_of(_file_text(srt)), ""
+    else:
+        text = _text_of(text, file, srt)
     signs = NoiseMark(read_key(mark_key), mark_message) if mark == "on" else None
-    here = InProcess(engine, precision, captions, signs)
+    here = InProcess(engine, precision, signs)
     where: Connection | InProcess = here
     pieces = None
     if server is not None:
         where = _connection(server, tls, ca, token, here)
-        pieces = _typed() if text == "-" and not speech.get("ssml") else None
+        pieces = _typed() if text == "-" and not (speech.get("ssml") or captions) else None
     speech |= {"text": "" if pieces else _read(text), "dictionary": read_dictionary(dictionary)}
     with _flags_named():
         request = SpeechRequest(**speech)
         spoken = speak(
-            request, pieces, voice=voice, out=out, play=Path() if play or out is None else None,
-            sample_rate_hz=sample_rate, where=where,
+            request, pieces, voice=voice, out=Written(out, sample_rate, captions),
+            play=Path() if play or out is None else None, cues=cues, where=where,
             progress=_show_progress if sys.stderr.isatty() and not is_quiet() else None,
         )  # fmt: skip
     _warn(spoken.warnings)
@@ -181,8 +190,6 @@ def _connection(
     server: str, tls: bool, ca: Path | None, token: str | None, here: InProcess
 ) -> Connection:
     """The connection to a server, which takes none of the settings of this process."""
-    if here.captions:
-        raise InputError("captions are written without --server, or by its HTTP API")
     if here.mark != PUBLIC:
         raise InputError(f"{server} marks its speech itself; leave out the options of the mark")
     if (here.engine, here.precision) != ("cpu", None):
@@ -201,8 +208,11 @@ def _typed() -> Iterator[str | Flush]:
     return typed_pieces(sys.stdin.fileno())
 
 
-def _text_of(text: str | None, file: Path | None) -> str:
+def _text_of(text: str | None, file: Path | None, srt: Path | None) -> str:
     """The text to speak, or - for standard input; warns of a text that is a file's name."""
+    if srt:
+        message = "is given beside a text, --file or --captions; leave one of them out"
+        raise typer.BadParameter(message, param_hint="'--srt'")
     if (text is None) == (file is None):
         given = "both a text and --file" if file else "neither a text nor --file"
         raise typer.BadParameter(f"got {given}; expected one of them", param_hint="TEXT")

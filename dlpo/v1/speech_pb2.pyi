@@ -62,7 +62,7 @@ EMOJI_READING_SKIP: EmojiReading
 EMOJI_READING_NAME: EmojiReading
 
 class SynthesisConfig(_message.Message):
-    __slots__ = ("voice", "speed", "pitch_semitones", "seed", "steps", "dictionary", "encoding", "sample_rate_hz", "volume_db", "time_detail", "code", "emoji", "language", "dates", "directions", "ssml", "sentence_pause_s", "paragraph_pause_s", "lead_in_s", "first_audio_ms")
+    __slots__ = ("voice", "speed", "pitch_semitones", "seed", "steps", "dictionary", "encoding", "sample_rate_hz", "volume_db", "time_detail", "code", "emoji", "language", "dates", "directions", "ssml", "sentence_pause_s", "paragraph_pause_s", "lead_in_s", "first_audio_ms", "duration_s")
     class DictionaryEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +90,7 @@ class SynthesisConfig(_message.Message):
     PARAGRAPH_PAUSE_S_FIELD_NUMBER: _ClassVar[int]
     LEAD_IN_S_FIELD_NUMBER: _ClassVar[int]
     FIRST_AUDIO_MS_FIELD_NUMBER: _ClassVar[int]
+    DURATION_S_FIELD_NUMBER: _ClassVar[int]
     voice: str
     speed: float
     pitch_semitones: float
@@ -110,7 +111,8 @@ class SynthesisConfig(_message.Message):
     paragraph_pause_s: float
     lead_in_s: float
     first_audio_ms: float
-    def __init__(self, voice: _Optional[str] = ..., speed: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., seed: _Optional[int] = ..., steps: _Optional[int] = ..., dictionary: _Optional[_Mapping[str, str]] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., volume_db: _Optional[float] = ..., time_detail: _Optional[_Union[TimeDetail, str]] = ..., code: _Optional[_Union[CodeReading, str]] = ..., emoji: _Optional[_Union[EmojiReading, str]] = ..., language: _Optional[str] = ..., dates: _Optional[str] = ..., directions: bool = ..., ssml: _Optional[str] = ..., sentence_pause_s: _Optional[float] = ..., paragraph_pause_s: _Optional[float] = ..., lead_in_s: _Optional[float] = ..., first_audio_ms: _Optional[float] = ...) -> None: ...
+    duration_s: float
+    def __init__(self, voice: _Optional[str] = ..., speed: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., seed: _Optional[int] = ..., steps: _Optional[int] = ..., dictionary: _Optional[_Mapping[str, str]] = ..., encoding: _Optional[_Union[AudioEncoding, str]] = ..., sample_rate_hz: _Optional[int] = ..., volume_db: _Optional[float] = ..., time_detail: _Optional[_Union[TimeDetail, str]] = ..., code: _Optional[_Union[CodeReading, str]] = ..., emoji: _Optional[_Union[EmojiReading, str]] = ..., language: _Optional[str] = ..., dates: _Optional[str] = ..., directions: bool = ..., ssml: _Optional[str] = ..., sentence_pause_s: _Optional[float] = ..., paragraph_pause_s: _Optional[float] = ..., lead_in_s: _Optional[float] = ..., first_audio_ms: _Optional[float] = ..., duration_s: _Optional[float] = ...) -> None: ...
 
 class AudioFormat(_message.Message):
     __slots__ = ("encoding", "sample_rate_hz")

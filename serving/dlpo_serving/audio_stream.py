@@ -99,6 +99,8 @@ class AudioStream:
         """characters of the text so far that can't be spoken"""
         self.warnings: list[str] = []
         """about the text; if it comes in pieces, complete only at the end"""
+        self.misfit = ""
+        """that the text doesn't fit `duration_s`; known with the first chunk"""
         self.audio_s = 0.0
         """seconds of audio made so far"""
         self.samples = 0
@@ -177,6 +179,9 @@ class AudioStream:
         self._metrics.stage_s.labels("encode_audio").observe(now - start_s)
         if self.record.trace:
             self.record.trace.part("encode audio", now - start_s)
+        if chunk.warning:
+            self.misfit = chunk.warning
+            self.warnings.append(chunk.warning)
         if chunk.sample_offset:
             self._metrics.chunk_gap_s.observe(now - self._last_s)
             if late_s > 0:

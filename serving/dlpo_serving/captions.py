@@ -26,16 +26,20 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # line ends among 
 
 
 def format_named(path: Path) -> str:
-    """The format for a file name's extension.
+    """The format for a file name's extension; see `caption_format`."""
+    return caption_format(path.suffix.removeprefix("."), str(path))
+
+
+def caption_format(name: str, of: str = "") -> str:
+    """The format of a name, in any case.
 
     Raises:
-        InputError: it is none of `FORMATS`.
+        InputError: it is none of `FORMATS`; `of` is the file that it is to be.
     """
-    name = path.suffix.lower().removeprefix(".")
-    if name not in FORMATS:
+    if name.lower() not in FORMATS:
         known = ", ".join(f".{one}" for one in FORMATS)
-        raise InputError(f"captions: {str(path)!r} ends in none of {known}; give it one of them")
-    return name
+        raise InputError(f"captions: {of or name!r} is none of {known}; name one of them")
+    return name.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ Alphabet = Literal["arpabet", "ipa"]
 
 PAUSES = ("sentence_pause_s", "paragraph_pause_s", "lead_in_s")
 Pause = Annotated[float, Range(ge=0, le=10)]
+Length = Annotated[float, Range(ge=0.1, le=3_600)]
+OPTIONAL = (*PAUSES, "duration_s")  # numbers that may be unset
 
 
 def _ssml(value: Any) -> Any:
@@ -73,6 +75,10 @@ class SpeechRequest:
     lead_in_s: Annotated[Pause | None, Flag("--lead-in")] = None
     """Seconds of silence before the first sentence, for loudspeakers that lose the start."""
 
+    duration_s: Annotated[Length | None, Flag("--duration")] = None
+    """Seconds that the whole text lasts, pauses included, in place of a speed: exact within 0.7 to
+    1.6 times the voice's own pace; a text that doesn't fit gets a warning."""
+
     def __post_init__(self) -> None:
         """A text that begins with <speak> is SSML over every API.
 
@@ -86,6 +92,9 @@ class SpeechRequest:
         wrong = converted(kinds, values)[1]
         if wrong:
             raise RequestError(*map(violation, wrong))
+        if self.duration_s is not None and self.speed != 1:
+            both = f"is {self.speed:g} beside duration_s, which sets the pace; leave one out"
+            raise RequestError(FieldViolation("speed", both))
         check_dictionary(self.dictionary)
         found = self.ssml or is_ssml(self.text)
         object.__setattr__(self, "ssml", SSML[0] if found is True else found or "")
@@ -199,6 +208,17 @@ def check_dictionary(dictionary: Mapping[str, object], field: str = "dictionary"
     if (size := size_of(dictionary)) > MAX_DICTIONARY:
         message = f"has {size} characters; expected {MAX_DICTIONARY} at most"
         raise RequestError(FieldViolation(field, message))
+
+
+def check_whole(request: SpeechRequest) -> None:
+    """Reject a text in pieces that is to last so long: its pace would depend on what comes later.
+
+    Raises:
+        RequestError: it has `duration_s`.
+    """
+    if request.duration_s is not None:
+        what = "needs the whole text at once; send it in one piece, or leave duration_s out"
+        raise RequestError(FieldViolation("duration_s", what))
 
 
 def size_of(dictionary: Mapping[str, object]) -> int:

@@ -37,7 +37,14 @@ from dlpo_serving.further_text import Flush, FurtherText, TextMemory, TextPieces
 from dlpo_serving.operations.call_scope import current_call
 from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.operations.quotas import Quotas
-from dlpo_serving.request import PAUSES, SpeechRequest, SynthesisCall, check_request, size_of
+from dlpo_serving.request import (
+    PAUSES,
+    SpeechRequest,
+    SynthesisCall,
+    check_request,
+    check_whole,
+    size_of,
+)
 from dlpo_serving.scheduling.executor import EngineExecutor
 from dlpo_serving.scheduling.stream import AdmissionPolicy, Stream
 from dlpo_serving.scheduling.waiting_line import Waiting
@@ -205,6 +212,8 @@ class SynthesisService:
         request, record = call.request, current_call()
         characters = len(request.text)
         self._check_length(characters)  # before anything reads the text
+        if further is not None:
+            check_whole(request)
         if self.draining:
             raise ShuttingDownError
         voice, looks_like, steps, format = self._opened(call)
@@ -217,7 +226,7 @@ class SynthesisService:
             costs=voice.costs,
             steps=steps,
             arrived_s=now,
-            expected_audio_s=voice.costs.audio_s(characters, request.speed),
+            expected_audio_s=request.duration_s or voice.costs.audio_s(characters, request.speed),
             max_batch=voice.synthesizer.engine.max_batch,
             live=call.live,
             first_audio_s=call.first_audio_ms and call.first_audio_ms / 1000,
@@ -255,6 +264,7 @@ class SynthesisService:
                     read = partial(reader.read, request, looks_like)
                     text = await self._read(read, characters, stream)
                     expected_s = voice.expected_s(text.sentences, request.speed)
+                    expected_s = request.duration_s or expected_s
                     self._executor.expect(stream, expected_s)
                     if not call.streamed:
                         check_unary(expected_s * format.bytes_per_s / LENGTH_MARGIN)
@@ -279,7 +289,7 @@ class SynthesisService:
                 if not self.calls:
                     self._idle.set()
         spoken = len(audio.processed_text)
-        if audio.is_complete and spoken and not request.ssml:
+        if audio.is_complete and spoken and not (request.ssml or request.duration_s):
             voice.costs.observe_text(spoken, audio.audio_s, request.speed)
 
     def _count(self, caller: str, characters: int) -> None:

@@ -1,4 +1,4 @@
-"""`from dlpo import Voice, Client`: speech in two lines, in this process or from a server."""
+"""`from dlpo import Voice`: speech in two lines, and the verbs that `Client` shares."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import inspect
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, BinaryIO, Self, TypedDict, Unpack, overload
 
 import numpy as np
 
@@ -18,19 +17,20 @@ from dlpo.audio import Waveform
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import InputError
 from dlpo.mark import PUBLIC, NoiseMark
+from dlpo_serving.encodings.sound_file import SoundFile, check_sound_file
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
-from dlpo_serving.request import Encoding, SpeechRequest
-from dlpo_serving.speech import Speech, spoken_here, spoken_there
+from dlpo_serving.request import SpeechRequest
+from dlpo_serving.speech import Speech, spoken_here
+from dlpo_serving.spoken import Account, SpokenText, as_out
 from dlpo_serving.voices import known_voices, open_voice
 from dlpo_serving.voices.choice import VoiceChoice
-from dlpo_serving.voices.names import voice_named
 
 if TYPE_CHECKING:
     from dlpo.text.common.ssml import Ssml
-    from dlpo_serving.client import Tls
     from dlpo_serving.engines import EngineName, EnginePrecision
     from dlpo_serving.voices.synthesizer import Synthesizer
 
+_OWN = os.path.dirname(__file__) + os.sep
 EXPECTED = "expected a str, or an iterable of them"
 
 
@@ -52,10 +52,21 @@ class Settings(TypedDict, total=False):
     sentence_pause_s: float | None
     paragraph_pause_s: float | None
     lead_in_s: float | None
+    duration_s: float | None
 
 
 class Speaking(ABC):
-    """What speaks: the verbs of `Voice` and `Client`."""
+    """What speaks: the verbs of `Voice` and `Client`. Threads may share it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what it holds; calls that run are cut, later ones raise InputError."""
 
     @property
     @abstractmethod
@@ -88,33 +99,67 @@ class Speaking(ABC):
         """All of the audio at once, (T,) float32; see `stream`."""
         return np.concatenate([*self.stream(text, **settings)])
 
+    def speak(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> SpokenText:
+        """The audio with times of words, sentences, captions and what was not spoken."""
+        written = list[str]()
+        with self._speech(kept(text, written), settings) as speech:
+            account = Account(speech, written)
+            for piece in speech:
+                account.add(piece)
+        warn(speech.warnings)
+        return account.whole()
+
+    @overload
     def save(
         self,
         text: str | Iterable[str],
         path: str | os.PathLike[str],
+        *,
+        format: str | None = None,
         **settings: Unpack[Settings],
-    ) -> Path:
-        """Speak into a file of the kind that its ending names; returns its path.
+    ) -> Path: ...
+
+    @overload
+    def save(
+        self,
+        text: str | Iterable[str],
+        path: BinaryIO,
+        *,
+        format: str,
+        **settings: Unpack[Settings],
+    ) -> BinaryIO: ...
+
+    def save(
+        self,
+        text: str | Iterable[str],
+        path: str | os.PathLike[str] | BinaryIO,
+        *,
+        format: str | None = None,
+        **settings: Unpack[Settings],
+    ) -> Path | BinaryIO:
+        """Speak into a file of the kind that its ending or `format` names; returns the file.
+
+        Args:
+            path: of the file, or a file that is open for writing bytes, which stays open.
+            format: wav, flac, ogg, opus, mp3 or aac.
 
         Raises:
-            InputError: the ending names no format, or the file can't be written.
+            InputError: there is no such format, or the file can't be written.
             MissingExtraError: the format's package is not installed.
         """
-        from dlpo_serving.encodings.sound_file import SoundFile, check_sound_file  # late: codecs
-
-        out = Path(path)
-        check_sound_file(out)
+        out = as_out(path)
+        check_sound_file(out, format=format)
         rate_hz = self.sample_rate  # first, as it says which voices a server has
         with (
             self._speech(text, settings) as speech,
-            SoundFile(out, rate_hz, about=speech.about) as file,
+            SoundFile(out, rate_hz, about=speech.about, format=format) as file,
         ):
-            for samples in _heard(speech):
+            for samples in heard(speech):
                 file.write(samples)
         return out
 
 
-def _request(text: str | Iterable[str], settings: Settings) -> SpeechRequest:
+def request_of(text: object, settings: Settings) -> SpeechRequest:
     """How to speak; its text is empty if the text comes in pieces.
 
     Raises:
@@ -125,12 +170,12 @@ def _request(text: str | Iterable[str], settings: Settings) -> SpeechRequest:
         raise RequestError(*(FieldViolation(name, message) for name in sorted(unknown)))
     if isinstance(text, str):
         return SpeechRequest(text, **settings)
-    if isinstance(text, bytes | Mapping) or not isinstance(text, Iterable):
+    if isinstance(text, bytes | Mapping) or not isinstance(text, Iterable | AsyncIterable):
         raise RequestError(FieldViolation("text", f"is {shortened(repr(text))}; {EXPECTED}"))
     return SpeechRequest("", **settings)
 
 
-def _checked(pieces: Iterable[str]) -> Iterator[str]:
+def checked(pieces: Iterable[str]) -> Iterator[str]:
     for piece in pieces:
         if not isinstance(piece, str):
             what = f"has the piece {shortened(repr(piece))}; {EXPECTED}"
@@ -138,13 +183,34 @@ def _checked(pieces: Iterable[str]) -> Iterator[str]:
         yield piece
 
 
-def _warn(messages: Iterable[str]) -> None:
+def warn(messages: Iterable[str]) -> None:
     """Report what the text lost, as Python's own warnings, at the line that asked for speech."""
     frame, level = inspect.currentframe(), 1
-    while frame and frame.f_code.co_filename == __file__:
+    while frame and frame.f_code.co_filename.startswith(_OWN):
         frame, level = frame.f_back, level + 1
     for message in dict.fromkeys(messages):
         warnings.warn(message, stacklevel=level)
+
+
+def kept(text: str | Iterable[str], written: list[str]) -> str | Iterable[str]:
+    """The text; `written` gets it as it is read."""
+    if isinstance(text, str):
+        written.append(text)
+    if isinstance(text, str | bytes | Mapping) or not isinstance(text, Iterable):
+        return text
+
+    def pieces() -> Iterator[str]:
+        for piece in text:
+            written.append(piece)
+            yield piece
+
+    return pieces()
+
+
+def heard(speech: Speech) -> Iterator[Waveform]:
+    """The audio of a speech; at its end, what the text lost is a warning."""
+    yield from (piece.samples for piece in speech)
+    warn(speech.warnings)
 
 
 class Voice(Speaking):
@@ -153,6 +219,9 @@ class Voice(Speaking):
         voice = Voice("heart")
         voice.save("Hello.", "hello.wav")
         samples = voice("Hello.")
+        voice.speak("Hello.").words
+
+    `with` and `close` give its memory back at once; a pickle of it has the name alone.
 
     Args:
         name_or_path: a voice that came with dlpo, a mix such as `lj*0.6+nova*0.4`, or the path of
@@ -174,14 +243,21 @@ class Voice(Speaking):
         precision: EnginePrecision | None = None,
         mark: NoiseMark | None = PUBLIC,
     ) -> None:
-        self._synthesizer = open_voice(name_or_path, engine, precision, mark=mark)
-        manifest = self._synthesizer.manifest
-        self._choice = None if name_or_path else VoiceChoice(manifest.of_voices)
-        self._speakers = {"": self._synthesizer}
+        self._opened = name_or_path, engine, precision, mark
+        synthesizer = open_voice(name_or_path, engine, precision, mark=mark)
+        self._manifest = synthesizer.manifest
+        self._choice = None if name_or_path else VoiceChoice(self._manifest.of_voices)
+        self._speakers = {"": synthesizer}
         self.name = os.fspath(name_or_path or DEFAULT_VOICE)
 
     def __repr__(self) -> str:
         return f"Voice({self.name!r})"
+
+    def __reduce__(self) -> tuple[Callable[..., Voice], tuple[object, ...]]:
+        return _reopened, self._opened
+
+    def close(self) -> None:
+        self._speakers.clear()
 
     @staticmethod
     def list() -> list[str]:
@@ -190,107 +266,35 @@ class Voice(Speaking):
 
     @property
     def sample_rate(self) -> int:
-        return self._synthesizer.manifest.sample_rate_hz
+        return self._manifest.sample_rate_hz
 
     def _speech(self, text: str | Iterable[str], settings: Settings) -> nullcontext[Speech]:
-        request = _request(text, settings)
+        request = request_of(text, settings)
         speaker, looks_like = self._speaker_of(request)
-        pieces = None if isinstance(text, str) else _checked(text)
+        pieces = None if isinstance(text, str) else checked(text)
         return nullcontext(spoken_here(speaker, request, pieces, looks_like))
 
     def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
         with self._speech(text, settings) as speech:
             if not isinstance(text, str):
-                return _heard(speech)
-            _warn(speech.warnings)
+                return heard(speech)
+            warn(speech.warnings)
             return (piece.samples for piece in speech)
 
     def _speaker_of(self, request: SpeechRequest) -> tuple[Synthesizer, str | None]:
         name, looks_like = self._choice.of(request) if self._choice else ("", None)
+        if not self._speakers:
+            raise InputError(f"the voice {self.name!r} is closed; open it again")
         if name not in self._speakers:
-            self._speakers[name] = self._synthesizer.speaking(name)
+            self._speakers[name] = self._speakers[""].speaking(name)
         return self._speakers[name], looks_like
 
 
-class Client(Speaking):
-    """A voice of a server, with the verbs of `Voice`; `dlpo_serving.client` can do more.
-
-        with Client("127.0.0.1:50051", "heart") as voice:
-            voice.save("Hello.", "hello.wav")
-
-    Args:
-        address: of the gRPC port, such as 127.0.0.1:50051.
-        name: one of the server's voices; its default if empty.
-        tls: encrypts; see `dlpo_serving.client.Tls`.
-        token: sent as the bearer token; the variable DLPO_TOKEN by default.
-
-    Raises:
-        InputError: the address is no address, or a setting is wrong.
-    """
-
-    def __init__(
-        self, address: str, name: str = "", *, tls: Tls | None = None, token: str | None = None
-    ) -> None:
-        from dlpo_serving.client import SpeechClient  # late: `Voice` needs no gRPC
-
-        self.address = address
-        self.name = name
-        self._client = SpeechClient(address, tls=tls, token=token)
-
-    def __repr__(self) -> str:
-        return f"Client({self.address!r}, {self.name!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection; calls that run are cut."""
-        self._client.close()
-
-    def list(self) -> list[str]:
-        """Names of the server's voices, the default one first.
-
-        Raises:
-            CallError: the server can't be reached.
-        """
-        return [voice.name for voice in self._client.voices()]
-
-    @property
-    def sample_rate(self) -> int:
-        rates = {voice.name: int(voice.sample_rate_hz) for voice in self._client.voices()}
-        if not rates:
-            raise InputError(f"{self.address} is still loading its voice; try again shortly")
-        name = voice_named(self.name, [*rates]) or next(iter(rates))
-        for part in name.split("+"):  # the voices of a mix have one rate
-            if rate := rates.get(part.partition("*")[0].strip()):
-                return rate
-        raise InputError(f"{self.address} has no voice {self.name!r}; it has {', '.join(rates)}")
-
-    def _speech(
-        self, text: str | Iterable[str], settings: Settings
-    ) -> AbstractContextManager[Speech]:
-        request = _request(text, settings)
-        pieces = None if isinstance(text, str) else _checked(text)
-        return spoken_there(self._client, request, pieces, self.name, Encoding.PCM_F32)
-
-    def stream(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> Iterator[Waveform]:
-        spoken = self._speech(text, settings)
-
-        def received() -> Iterator[Waveform]:
-            with spoken as speech:
-                yield from _heard(speech)
-
-        return received()
-
-
-def _heard(speech: Speech) -> Iterator[Waveform]:
-    yield from (piece.samples for piece in speech)
-    _warn(speech.warnings)
+def _reopened(
+    name_or_path: str | os.PathLike[str] | None,
+    engine: EngineName,
+    precision: EnginePrecision | None,
+    mark: NoiseMark | None,
+) -> Voice:
+    """The voice of a pickle, which has the name alone."""
+    return Voice(name_or_path, engine=engine, precision=precision, mark=mark)

@@ -1,27 +1,27 @@
 """The audio of a text while it is made: by a voice of this process, or by a server.
 
-`Voice` and `Client` pass its samples on; `say` writes them to a file and plays them.
+`Voice`, `Client` and `AsyncClient` pass its samples on; `say` writes them to a file and plays them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
-from itertools import accumulate, chain
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from dlpo.audio import Waveform
 from dlpo.text.common.feed import ends_at
 from dlpo.text.languages import LANGUAGES, open_language
 from dlpo_serving.encodings.provenance import provenance
-from dlpo_serving.request import Encoding, SpeechRequest
-from dlpo_serving.synthesis.timing import WordTiming
+from dlpo_serving.request import Encoding, SpeechRequest, check_whole
+from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
 
 if TYPE_CHECKING:
-    from dlpo_serving.client import SpeechClient, SpeechStream
-    from dlpo_serving.client.messages import Piece
+    from dlpo_serving.client import AsyncSpeechClient, AsyncSpeechStream, SpeechClient
+    from dlpo_serving.client.messages import Chunk, Piece
     from dlpo_serving.voices.synthesizer import Synthesizer
 
 CALL_CHARACTERS = 2_000  # per call, roughly; servers accept 10,000 unless configured otherwise
@@ -33,20 +33,29 @@ class SpokenPiece(NamedTuple):
 
     samples: Waveform
     """(T,) float32 in [-1, 1]"""
-    share: float
+    share: float = 0.0
     """of the text spoken so far; 0 if unknown"""
     words: tuple[WordTiming, ...] = ()
-    """that begin in it, by a voice of this process"""
+    """that begin in it, in samples of the whole audio"""
+    sentence: int = 0
+    """index of the sentence"""
+    marks: tuple[MarkTiming, ...] = ()
+    """SSML marks in it, in samples of the whole audio"""
 
 
 class Speech:
-    """A text that is being spoken: iterate over it once for its pieces, made on demand."""
+    """A text that is being spoken: iterate over it once for its pieces, made on demand.
+
+    One in this process is an iterator; one of a server an asynchronous one, until `spoken_there`
+    makes it an ordinary one.
+    """
 
     def __init__(
         self,
         rate_hz: int,
-        pieces: Iterator[SpokenPiece],
+        pieces: Iterator[SpokenPiece] | AsyncIterator[SpokenPiece],
         warnings: list[str],
+        sentences: list[str],
         start: float,
         about: str = "",
     ) -> None:
@@ -54,6 +63,8 @@ class Speech:
         self.pieces = pieces
         self.warnings = warnings
         """about the text; complete after the last piece, or at once if the text is known"""
+        self.sentences = sentences
+        """as spoken: numbers, dates and abbreviations in words; complete when the warnings are"""
         self.about = about
         """what a file's metadata say of its origin; see `provenance`"""
         self.audio_s = 0.0
@@ -64,15 +75,26 @@ class Speech:
         """seconds spent waiting for audio, and not for what is done with it"""
 
     def __iter__(self) -> Iterator[SpokenPiece]:
-        while True:
-            start = time.perf_counter()
-            piece = next(self.pieces, None)
-            self.waited_s += time.perf_counter() - start
-            if piece is None:
-                return
-            self.first_audio_s = self.first_audio_s or self.waited_s
-            self.audio_s += len(piece.samples) / self.rate_hz
+        assert isinstance(self.pieces, Iterator)  # see the class
+        start = time.perf_counter()
+        for piece in self.pieces:
+            self._count(piece, start)
             yield piece
+            start = time.perf_counter()
+        self.waited_s += time.perf_counter() - start
+
+    async def __aiter__(self) -> AsyncIterator[SpokenPiece]:
+        assert isinstance(self.pieces, AsyncIterator)  # see the class
+        start = time.perf_counter()
+        async for piece in self.pieces:
+            self._count(piece, start)
+            yield piece
+            start = time.perf_counter()
+
+    def _count(self, piece: SpokenPiece, start: float) -> None:
+        self.waited_s += time.perf_counter() - start
+        self.first_audio_s = self.first_audio_s or self.waited_s
+        self.audio_s += len(piece.samples) / self.rate_hz
 
 
 def spoken_here(
@@ -87,22 +109,106 @@ def spoken_here(
         pieces: of the text, in place of the request's.
         looks_like: see `VoiceChoice.of`.
     """
-    start, warnings = time.perf_counter(), list[str]()
+    start = time.perf_counter()
+    warnings: list[str] = []
+    sentences: list[str] = []
     steps = request.steps
+    ends = [1]
     if pieces is not None:
-        parts = synthesizer.stream_pieces(pieces, request, warnings)
-        made = (SpokenPiece(chunk.samples, 0.0) for chunk in parts)
+        chunks = synthesizer.stream_pieces(pieces, request, warnings, sentences)
     else:
         prepared = synthesizer.read(request, looks_like)
         warnings += prepared.warnings
-        steps = prepared.steps
-        ends = [*accumulate(len(sentence.normalized) for sentence in prepared.sentences)]
-        made = (
-            SpokenPiece(chunk.samples, ends[chunk.sentence] / ends[-1], chunk.words)
-            for chunk in synthesizer.stream(prepared)
-        )
+        sentences += [sentence.normalized for sentence in prepared.sentences]
+        steps, ends = prepared.steps, [*accumulate(map(len, sentences))]
+        chunks = synthesizer.stream(prepared)
+
+    def made() -> Iterator[SpokenPiece]:
+        for chunk in chunks:
+            warnings.extend([chunk.warning] * bool(chunk.warning))
+            share = 0.0 if pieces is not None else ends[chunk.sentence] / ends[-1]
+            yield SpokenPiece(chunk.samples, share, chunk.words, chunk.sentence, chunk.marks)
+
     about = provenance(synthesizer.manifest.voice, synthesizer.mark_of(steps))
-    return Speech(synthesizer.manifest.sample_rate_hz, made, warnings, start, about)
+    rate_hz = synthesizer.manifest.sample_rate_hz
+    return Speech(rate_hz, made(), warnings, sentences, start, about)
+
+
+@asynccontextmanager
+async def spoken_by_server(
+    client: AsyncSpeechClient,
+    request: SpeechRequest,
+    pieces: AsyncIterable[Piece] | None,
+    voice: str,
+    encoding: Encoding,
+) -> AsyncIterator[Speech]:
+    """A text of any length, spoken by a server in as many calls as that takes; see `spoken_here`.
+
+    Raises CallError if a call fails, also while the speech is iterated over.
+    """
+    from dlpo_serving.client import ReplyFormat
+
+    start = time.perf_counter()
+    warnings: list[str] = []
+    sentences: list[str] = []
+    reply = ReplyFormat(encoding)
+    if pieces is not None:
+        check_whole(request)
+    whole = bool(request.ssml) or request.duration_s is not None
+
+    async def streams() -> AsyncGenerator[tuple[AsyncSpeechStream, int, float]]:
+        """Each call, where its text begins in the whole, and the share spoken after it."""
+        if pieces is not None:
+            async for call in in_calls(pieces):
+                yield await client.stream_pieces(call, request, voice, reply), call.start, 0.0
+            return
+        parts = [(request.text, 0)] if whole else list(split(request.text))
+        for part, begin in parts:
+            stream = await client.stream(replace(request, text=part), voice, reply)
+            yield stream, begin, (begin + len(part)) / max(len(request.text), 1)
+
+    async def received() -> AsyncGenerator[SpokenPiece]:
+        samples = 0
+        stream, begin, share = first
+        while True:
+            spoken, known = samples, len(sentences)
+            async with stream:
+                async for chunk in stream:
+                    piece = _placed(chunk, spoken, begin, known, share)
+                    samples += len(piece.samples)
+                    yield piece
+                for told in (stream.info, stream.totals):
+                    if told:
+                        warnings.extend(told.warnings)
+                        sentences.extend(told.processed_text.splitlines())
+            following = await anext(calls, None)
+            if following is None:
+                return
+            stream, begin, share = following
+
+    async with aclosing(streams()) as calls:
+        first = await anext(calls)
+        async with first[0], aclosing(received()) as made:  # ended even if nobody reads its audio
+            about = provenance(first[0].info.voice, "as the server does")
+            rate_hz = first[0].info.format.sample_rate_hz
+            yield Speech(rate_hz, made, warnings, sentences, start, about)
+
+
+def _placed(chunk: Chunk, samples: int, begin: int, known: int, share: float) -> SpokenPiece:
+    """A chunk of a call, in a whole that has so many samples, characters and sentences before."""
+    words = tuple(
+        WordTiming(
+            word.word,
+            word.start_sample + samples,
+            word.end_sample + samples,
+            word.text_start + begin,
+            word.text_end + begin,
+            (),
+        )
+        for word in chunk.message.words
+    )
+    marks = tuple(MarkTiming(mark.name, mark.sample + samples) for mark in chunk.message.marks)
+    return SpokenPiece(chunk.samples, share, words, chunk.sentence + known, marks)
 
 
 @contextmanager
@@ -113,46 +219,29 @@ def spoken_there(
     voice: str,
     encoding: Encoding,
 ) -> Iterator[Speech]:
-    """A text of any length, spoken by a server in as many calls as that takes; see `spoken_here`.
+    """The same for a program without asyncio; `pieces` are read in another thread."""
+    from dlpo_serving.client.sync import read_in_thread
 
-    Raises CallError if a call fails, also while the speech is iterated over.
+    incoming = None if pieces is None else read_in_thread(pieces)
+    opened = spoken_by_server(client.asynchronous, request, incoming, voice, encoding)
+    speech = client.run(opened.__aenter__())
+    try:
+        assert isinstance(speech.pieces, AsyncIterator)
+        speech.pieces = client.each(speech.pieces)
+        yield speech
+    finally:
+        client.run(opened.__aexit__(None, None, None))
+
+
+def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[tuple[str, int]]:
+    """Parts of a text, of at most `most` characters, that end with sentences if possible.
+
+    Yields:
+        A part, and the place of its first character.
     """
-    from dlpo_serving.client import ReplyFormat
-
-    start, warnings = time.perf_counter(), list[str]()
-    reply = ReplyFormat(encoding, times="none")
-
-    def streams() -> Iterator[tuple[SpeechStream, float]]:
-        """Each call, and the share of the text spoken after it."""
-        if pieces is not None:
-            for call in in_calls(pieces):
-                yield client.stream_pieces(call, request, voice, reply), 0.0
-            return
-        parts = [request.text] if request.ssml else list(split(request.text))
-        for part, end in zip(parts, accumulate(map(len, parts)), strict=True):
-            stream = client.stream(replace(request, text=part), voice, reply)
-            yield stream, end / max(len(request.text), 1)
-
-    def received() -> Generator[SpokenPiece]:
-        for stream, share in chain([first], calls):
-            with stream:
-                yield from (SpokenPiece(chunk.samples, share) for chunk in stream)
-                warnings.extend(stream.info.warnings)
-                warnings.extend(stream.totals.warnings if stream.totals else ())
-
-    calls = streams()
-    first = next(calls)
-    with first[0], closing(received()) as made:  # ended even if its audio is never read
-        about = provenance(first[0].info.voice, "as the server does")
-        yield Speech(first[0].info.format.sample_rate_hz, made, warnings, start, about)
-
-
-def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[str]:
-    """Parts of a text, of at most `most` characters each, that end with sentences if possible."""
-    if len(text) <= most:
-        yield text
-        return
-    language = open_language(LANGUAGES[0])
+    begin = 0
+    if len(text) > most:
+        language = open_language(LANGUAGES[0])
     while len(text) > most:
         blanks = [place for place in range(most // 4, most - 1) if text[place].isspace()]
         ends = (
@@ -161,29 +250,57 @@ def split(text: str, most: int = CALL_CHARACTERS) -> Iterator[str]:
             if ends_at(text, place, language, clauses=False, cases=(True, True), final=False)
         )
         end = next(ends, blanks[-1] if blanks else most - 1) + 1
-        yield text[:end]
-        text = text[end:].lstrip()
-    yield text
+        yield text[:end], begin
+        rest = text[end:].lstrip()
+        begin, text = begin + len(text) - len(rest), rest
+    yield text, begin
 
 
-def in_calls(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
-    """The pieces of each call, divided so that no call is too long for a server."""
-    small = (
-        part
-        for piece in pieces
-        for part in (split(piece, _PIECE_CHARACTERS) if isinstance(piece, str) else [piece])
-    )
+class PiecesOfCall:
+    """The pieces of one call; iterate over them once."""
 
-    def call(first: Piece | None) -> Iterator[Piece]:
-        taken = 0
-        for piece in chain([first] if first is not None else [], small):
+    def __init__(self, pieces: AsyncIterator[Piece], first: Piece | None, start: int) -> None:
+        self.start = start
+        """place of its first character in the whole text"""
+        self.taken = 0
+        """characters so far"""
+        self._pieces = pieces
+        self._first = first
+
+    async def __aiter__(self) -> AsyncIterator[Piece]:
+        piece = self._first if self._first is not None else await anext(self._pieces, None)
+        while piece is not None:
+            self.taken += len(piece) if isinstance(piece, str) else 0
             yield piece
-            taken += len(piece) if isinstance(piece, str) else 0
             ended = isinstance(piece, str) and piece.rstrip().endswith((".", "!", "?", "\n"))
-            if taken >= CALL_CHARACTERS and (ended or taken >= 3 * CALL_CHARACTERS):
+            if self.taken >= CALL_CHARACTERS and (ended or self.taken >= 3 * CALL_CHARACTERS):
                 return
+            piece = await anext(self._pieces, None)
 
-    yield call(None)
-    for piece in small:
+
+async def in_calls(pieces: AsyncIterable[Piece]) -> AsyncIterator[PiecesOfCall]:
+    """The pieces of each call, divided so that no call is too long for a server."""
+
+    async def in_parts() -> AsyncIterator[Piece]:
+        async for piece in pieces:
+            parts = _cut(piece) if isinstance(piece, str) else [piece]
+            for part in parts:
+                yield part
+
+    small = in_parts()
+    call = PiecesOfCall(small, None, 0)
+    yield call
+    start = call.taken
+    async for piece in small:
         if isinstance(piece, str) and piece.strip():
-            yield call(piece)
+            call = PiecesOfCall(small, piece, start)
+            yield call
+            start += call.taken
+        elif isinstance(piece, str):
+            start += len(piece)
+
+
+def _cut(piece: str) -> Iterator[str]:
+    """A piece in parts that a call may end after."""
+    starts = [begin for _, begin in split(piece, _PIECE_CHARACTERS)]
+    return (piece[a:b] for a, b in zip([0, *starts[1:]], [*starts[1:], None], strict=True))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dlpo.errors import InputError
 from dlpo_serving.captions import LINE, Captioner, clock
-from dlpo_serving.local.say import InProcess, say
+from dlpo_serving.local.say import Written, say
 from dlpo_serving.request import SpeechRequest
 from tests.callers import command
 
@@ -34,8 +34,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("captions")
     written = {}
     for format in ("srt", "vtt", "json"):
-        where = InProcess(captions=folder / f"a.{format}")
-        spoken = say(SpeechRequest(TEXT), out=folder / "a.wav", where=where)
+        captions = folder / f"a.{format}"
+        spoken = say(SpeechRequest(TEXT), out=Written(folder / "a.wav", captions=captions))
         written[format] = (folder / f"a.{format}").read_text()
     written["seconds"] = str(spoken.audio_s)
     return written
@@ -126,4 +126,4 @@ def test_the_command_writes_captions(tmp_path: Path) -> None:
     assert told.exit_code == 0, told.output
     assert (tmp_path / "a.vtt").read_text().startswith("WEBVTT\n\n00:00:00")
     with pytest.raises(InputError, match=r"none of \.srt, \.vtt, \.json"):
-        say(SpeechRequest("Hi."), out=out, where=InProcess(captions=tmp_path / "a.txt"))
+        say(SpeechRequest("Hi."), out=Written(out, captions=tmp_path / "a.txt"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,13 +14,13 @@ from typing import Any
 import av
 import pytest
 
-from tests.callers import ServerProcess, free_port, python_of, server_process, wait_until
+from tests.callers import ServerProcess, free_port, python_of, server_process
 
 pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = ROOT / "tests" / "clients"
-EXAMPLES, DISPATCHED = ROOT / "docs" / "examples", ROOT / "deploy" / "speech-dispatcher"
+EXAMPLES = ROOT / "docs" / "examples"
 TEXT = "Every agent has a voice. This one is free."
 ORIGIN = "https://app.example"
 ROWS = {  # of a newcomer's review: path and options of curl -> status
@@ -35,13 +34,6 @@ ROWS = {  # of a newcomer's review: path and options of curl -> status
         )
     },
 }  # fmt: skip
-CONFIGURATION = {  # of a Speech Dispatcher whose player keeps what it gets
-    "modules/dlpo.conf": (DISPATCHED / "dlpo.conf").read_text(),
-    "speechd.conf": 'AudioOutputMethod "alsa"\nAddModule "dlpo" "sd_generic" "dlpo.conf"\n'
-    'SymbolsPreproc "none"\nDefaultModule dlpo\n',
-    "asound.conf": "pcm.!default { type null }\nctl.!default { type null }\n",
-    "aplay": '#!/bin/sh\ncat > "$PLAYED"\n',
-}
 
 
 @pytest.fixture(scope="module")
@@ -222,39 +214,3 @@ def test_openais_javascript_package_speaks(served: ServerProcess, tmp_path: Path
         curl(served, "/v1/audio/speech", "--json", json.dumps({"input": TEXT}))
     )
     assert seconds(tmp_path / "a.mp3") == pytest.approx(seconds(tmp_path / "b.mp3"), abs=0.3)
-
-
-def test_speech_dispatcher_speaks_and_stops(served: ServerProcess, tmp_path: Path) -> None:
-    if not shutil.which("speech-dispatcher"):
-        pytest.skip("speech-dispatcher is not installed")
-    (tmp_path / "modules").mkdir()
-    for name, text in CONFIGURATION.items():
-        (tmp_path / name).write_text(text)
-    (tmp_path / "aplay").chmod(0o755)
-    played, socket = tmp_path / "played.wav", tmp_path / "socket"
-    environment = {
-        **os.environ, "PATH": f"{tmp_path}:{DISPATCHED}:{os.environ['PATH']}",
-        "PLAYED": str(played), "DLPO_URL": f"http://{served.http_address}",
-        "ALSA_CONFIG_PATH": f"{tmp_path}/asound.conf", "SPEECHD_ADDRESS": f"unix_socket:{socket}",
-    }  # fmt: skip
-    daemon = ["speech-dispatcher", "-s", "-C", tmp_path, "-c", "unix_socket", "-S", socket]
-    daemon += ["-L", tmp_path, "-P", tmp_path / "pid", "-t", "0"]
-
-    def say(*words: str) -> None:
-        subprocess.run(["spd-say", *words], env=environment, check=True)
-
-    with subprocess.Popen(daemon, env=environment, stderr=subprocess.DEVNULL) as dispatcher:
-        try:
-            wait_until(socket.exists)
-            say("-w", "-r", "20", 'It\'s "on" & \\ costs $HOME.')
-            assert played.read_bytes()[:4] == b"RIFF"
-            wait_until(lambda: "chars=26" in served.log.read_text())
-            played.unlink()
-            say("This is a long text. " * 100)
-            wait_until(lambda: played.exists() and played.stat().st_size)
-            say("-S")
-            wait_until(lambda: "chars=2100" in served.log.read_text())
-            (last,) = [one for one in served.log.read_text().splitlines() if "chars=2100" in one]
-            assert "code=CANCELLED" in last
-        finally:
-            dispatcher.terminate()

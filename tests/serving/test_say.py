@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -125,25 +125,33 @@ def test_a_terminal_gets_no_bytes_of_sound(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_long_text_is_cut_at_the_ends_of_sentences() -> None:
     text = " ".join(f"Dr. Smith has {n} words to say." for n in range(500))
 
-    parts = list(split(text, 300))
+    parts = [part for part, _ in split(text, 300)]
 
     assert " ".join(part.strip() for part in parts) == text
     assert all(len(part) <= 300 for part in parts)
     assert all(part.rstrip().endswith("say.") for part in parts)
-    assert "".join(split("x" * 700, 300)) == "x" * 700
+    assert "".join(part for part, _ in split("x" * 700, 300)) == "x" * 700
+    assert [text[begin:][:9] for _, begin in split(text, 300)] == [part[:9] for part in parts]
 
 
-def test_pieces_are_calls_none_of_which_is_too_long() -> None:
+async def test_pieces_are_calls_none_of_which_is_too_long() -> None:
     text = " ".join(f"It is {n} o'clock." for n in range(3000))
 
-    calls = [list(call) for call in in_calls([text, Flush(), "So late. "])]
+    async def calls_of(*given: str | Flush) -> list[list[str | Flush]]:
+        async def pieces() -> AsyncIterator[str | Flush]:
+            for piece in given:
+                yield piece
+
+        return [[piece async for piece in call] async for call in in_calls(pieces())]
+
+    calls = await calls_of(text, Flush(), "So late. ")
 
     sizes = [sum(len(piece) for piece in call if isinstance(piece, str)) for call in calls]
     assert len(sizes) > 20
     assert max(sizes) < 2600
     joined = "".join(p for call in calls for p in call if isinstance(p, str))
     assert joined == f"{text}So late. "
-    assert [list(call) for call in in_calls([])] == [[]]
+    assert await calls_of() == [[]]
 
 
 def test_a_player_is_silenced_where_the_voice_fails(fake_player: Path) -> None:

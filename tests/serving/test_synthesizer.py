@@ -241,3 +241,15 @@ def test_emphasis_gives_way_to_what_the_voice_can_do(synthesizer: Synthesizer) -
     audio = speak(synthesizer, "<emphasis level='strong'>slow</emphasis>", speed=0.5)
 
     assert audio.any()
+
+
+def test_phonemes_in_a_text_are_said_in_its_place() -> None:
+    text = "Say [Kokoro](/kˈOkəɹO/), [dear world](/dˈɪɹ wˈɜɹld/)! See [this](/path/) too."
+    read = fake_voice().read(SpeechRequest(text))
+    words = [word for sentence in read.sentences for word in sentence.words]
+    assert words[1].phonemes == ("K", "OW1", "K", "AH0", "R", "OW0")
+    assert [text[word.start : word.end] for word in words] == [
+        "Say", "Kokoro", "dear", "world", "See", "this", "too"
+    ]  # fmt: skip
+    assert [words[1].mark, words[3].mark] == [",", "!"]
+    assert read.warnings == ("not spoken: /path/",)  # a link

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import filterfalse
 
 from dlpo.text.common.characters import PICTURES, ReadableText
@@ -54,12 +54,7 @@ class TextWarnings:
             readable: that in the characters of its language.
             places: of its words, in order.
         """
-        end = 0
-        for start, stop in [*places, (len(text), 0)]:
-            if _SAID.search(text, end, start):
-                passage = text[end:start]
-                self.unspoken += [passage] if _SAID.search(_COMMAND.sub("", passage)) else []
-            end = max(end, stop)
+        self.unspoken += passages_between(text, places)
         self.dropped += len(readable.dropped)
         if self._looks_like is None:
             found, number = small_words(plain)
@@ -75,7 +70,7 @@ class TextWarnings:
         if not (is_other or self.unspoken or self.notes):
             return ()
         found = []
-        shown = [one for passage in self.unspoken if (one := _brief(passage))]
+        shown = [one for passage in self.unspoken if (one := brief(passage))]
         if shown:
             more = [f"{len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
             found.append(f"not spoken: {'; '.join(shown[:SHOWN] + more)}")
@@ -83,6 +78,17 @@ class TextWarnings:
             found.append(f"the text looks like {looks_like}; this voice speaks {spoken_language}")
         found += self.notes
         return tuple(found)
+
+
+def passages_between(text: str, places: Iterable[tuple[int, int]]) -> list[str]:
+    """The passages of a text that a reader would expect to hear, outside of its words' `places`."""
+    found, end = [], 0
+    for start, stop in [*places, (len(text), 0)]:
+        if _SAID.search(text, end, start):
+            passage = text[end:start]
+            found += [passage] if _SAID.search(_COMMAND.sub("", passage)) else []
+        end = max(end, stop)
+    return found
 
 
 def small_words(text: str) -> tuple[Counter[str], int]:
@@ -132,7 +138,7 @@ def language_of_text(text: str, spoken_language: str) -> str:
     return likely_language(*small_words(text), spoken_language)
 
 
-def _brief(passage: str) -> str:
+def brief(passage: str) -> str:
     """A passage as a warning shows it; empty if it is only markup, such as a list marker."""
     if "<" in passage or "[" in passage:
         passage = without_followed_tags(passage)

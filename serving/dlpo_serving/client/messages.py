@@ -12,7 +12,7 @@ from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.encodings.wire import decode_samples, encoding_message
-from dlpo_serving.request import PAUSES, SpeechRequest
+from dlpo_serving.request import OPTIONAL, SpeechRequest
 
 Part = speech_pb2.StreamSynthesizeResponse | speech_pb2.IncrementalSynthesizeResponse
 Piece = str | speech_pb2.Flush
@@ -164,7 +164,7 @@ def _config(request: SpeechRequest, voice: str, reply: ReplyFormat) -> speech_pb
         dates=request.dates,
         directions=request.directions,
         ssml=str(request.ssml),
-        **{name: getattr(request, name) for name in PAUSES},  # None leaves one unset
+        **{name: getattr(request, name) for name in OPTIONAL},  # None leaves one unset
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -63,7 +63,8 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
 
         self._thread: _LoopThread | None = _LoopThread()
         try:
-            self._client = self._thread.run(open_client())
+            self.asynchronous = self._thread.run(open_client())
+            """the client in the event loop, for `run`"""
         except BaseException:
             self._thread.close()
             raise
@@ -74,17 +75,17 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
     def close(self) -> None:
         """Cancel calls in progress and close the connection."""
         if self._thread:
-            self._thread.run(self._client.close())
+            self._thread.run(self.asynchronous.close())
             self._thread.close()
             self._thread = None
 
     def wait_until_serving(self, timeout_s: float = 10.0) -> None:
         """Wait until the server reports SERVING; see `AsyncSpeechClient.wait_until_serving`."""
-        self._run(self._client.wait_until_serving(timeout_s))
+        self.run(self.asynchronous.wait_until_serving(timeout_s))
 
     def voices(self, *, timeout_s: float | None = None) -> list[speech_pb2.Voice]:
         """The server's voices, the default first; see `AsyncSpeechClient.voices`."""
-        return self._run(self._client.voices(timeout_s=timeout_s))
+        return self.run(self.asynchronous.voices(timeout_s=timeout_s))
 
     def speak(
         self,
@@ -95,7 +96,7 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
         timeout_s: float | None = None,
     ) -> SynthesisResult:
         """The complete audio in one reply, up to 4 MB; see `stream` for arguments and errors."""
-        return self._run(self._client.speak(request, voice, reply, timeout_s=timeout_s))
+        return self.run(self.asynchronous.speak(request, voice, reply, timeout_s=timeout_s))
 
     def stream(
         self,
@@ -109,8 +110,8 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
 
         For arguments and errors see `AsyncSpeechClient.stream`.
         """
-        stream = self._client.stream(request, voice, reply, timeout_s=timeout_s)
-        return SpeechStream(self._run(stream), self._run)
+        stream = self.asynchronous.stream(request, voice, reply, timeout_s=timeout_s)
+        return SpeechStream(self.run(stream), self)
 
     def stream_pieces(
         self,
@@ -125,15 +126,30 @@ class SpeechClient(AbstractContextManager["SpeechClient"]):
 
         For arguments and errors see `AsyncSpeechClient.stream_pieces`.
         """
-        incoming = _read_in_thread(pieces)
-        stream = self._client.stream_pieces(incoming, request, voice, reply, timeout_s=timeout_s)
-        return SpeechStream(self._run(stream), self._run)
+        incoming = read_in_thread(pieces)
+        stream = self.asynchronous.stream_pieces(
+            incoming, request, voice, reply, timeout_s=timeout_s
+        )
+        return SpeechStream(self.run(stream), self)
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` in the event loop; return its result or raise its exception."""
         if self._thread is None:
             work.close()
             raise ValueError("the client is closed")
         return self._thread.run(work)
+
+    def each(self, items: AsyncIterator[T]) -> Iterator[T]:
+        """The items, each awaited in the event loop."""
+        end: list[T] = []
+
+        async def following() -> list[T]:
+            async for item in items:
+                return [item]
+            return end
+
+        while found := self.run(following()):
+            yield found[0]
 
 
 class SpeechStream(AbstractContextManager["SpeechStream"]):
@@ -142,11 +158,9 @@ class SpeechStream(AbstractContextManager["SpeechStream"]):
     In a `with` statement, leaving the block early cancels the call.
     """
 
-    def __init__(
-        self, stream: AsyncSpeechStream, run: Callable[[Coroutine[Any, Any, Any]], Any]
-    ) -> None:
+    def __init__(self, stream: AsyncSpeechStream, client: SpeechClient) -> None:
         self._stream = stream
-        self._run = run
+        self._client = client
         self.request_id = stream.request_id
         """identifies the call in the server's log"""
 
@@ -161,13 +175,7 @@ class SpeechStream(AbstractContextManager["SpeechStream"]):
         return self._stream.totals
 
     def __iter__(self) -> Iterator[Chunk]:
-        chunks = aiter(self._stream)
-
-        async def following() -> Chunk | None:
-            return await anext(chunks, None)
-
-        while (chunk := self._run(following())) is not None:
-            yield chunk
+        return self._client.each(aiter(self._stream))
 
     def __exit__(self, *_: object) -> None:
         self.cancel()
@@ -178,10 +186,10 @@ class SpeechStream(AbstractContextManager["SpeechStream"]):
         async def cancel() -> None:
             self._stream.cancel()
 
-        self._run(cancel())
+        self._client.run(cancel())
 
 
-async def _read_in_thread(pieces: Iterable[Piece]) -> AsyncIterator[Piece]:
+async def read_in_thread(pieces: Iterable[Piece]) -> AsyncIterator[Piece]:
     """The pieces, each read on demand; a blocked reader does not keep the process alive."""
     loop = asyncio.get_running_loop()
     wanted = threading.Semaphore(0)

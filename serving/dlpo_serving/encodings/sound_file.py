@@ -29,26 +29,35 @@ ENCODINGS = {  # by file name extension
 }
 
 
-def encoding_of(path: Path) -> Encoding:
+def encoding_of(path: Path | BinaryIO, format: str | None = None) -> Encoding:
     """The encoding for a file name's extension; WAV for standard output.
 
+    Args:
+        format: an extension in place of the file's own, with or without its point.
+
     Raises:
-        InputError: the extension is not in `ENCODINGS`.
+        RequestError: the extension is not in `ENCODINGS`.
     """
-    if path == STDOUT:
+    if path == STDOUT and format is None:
         return Encoding.WAV
-    if path.suffix.lower() not in ENCODINGS:
+    given = f".{format.removeprefix('.')}" if format is not None else ""
+    suffix = given or (path.suffix if isinstance(path, Path) else "")
+    if suffix.lower() not in ENCODINGS:
         known = ", ".join(ENCODINGS)
-        message = f"{str(path)!r} names no audio format; expected a name ending in one of {known}"
-        raise RequestError(FieldViolation("encoding", message))
-    return ENCODINGS[path.suffix.lower()]
+        named, ending = (given, "") if given else (str(path), "a name ending in ")
+        message = f"{named!r} names no audio format; expected {ending}one of {known}"
+        raise RequestError(FieldViolation("format" if given else "encoding", message))
+    return ENCODINGS[suffix.lower()]
 
 
-def check_sound_file(path: Path, sample_rate_hz: int | None = None) -> None:
+def check_sound_file(
+    path: Path | BinaryIO, sample_rate_hz: int | None = None, format: str | None = None
+) -> None:
     """Raise whatever `SoundFile` would, before there is audio; leaves nothing behind."""
-    encoding_of(path)
-    check_writable(path)
-    SoundFile(path, ANY_RATE_HZ, sample_rate_hz)
+    encoding_of(path, format)
+    if isinstance(path, Path):
+        check_writable(path)
+    SoundFile(path, ANY_RATE_HZ, sample_rate_hz, format=format)
 
 
 def check_writable(path: Path) -> None:
@@ -71,35 +80,40 @@ class SoundFile:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | BinaryIO,
         source_rate_hz: int,
         sample_rate_hz: int | None = None,
         about: str = "",
+        format: str | None = None,
     ) -> None:
         """Nothing is written yet.
 
         Args:
-            path: its extension selects the encoding; "-" is standard output, as WAV.
+            path: its extension selects the encoding; "-" is standard output, as WAV. Or a file
+                that is open for writing bytes, which stays open.
             source_rate_hz: of the samples to write.
             sample_rate_hz: of the file; None means that of `usual_format`.
             about: what its metadata say of its origin; see `provenance`.
+            format: see `encoding_of`.
 
         Raises:
             InputError: the extension is unknown, the encoding does not support this rate, or its
                 library is not installed; later, the file can't be written, for example because the
                 disk is full.
         """
-        self._path = path
-        self._format = format_of(encoding_of(path), sample_rate_hz, source_rate_hz)
+        self._given = path if not isinstance(path, Path) else None
+        if path == STDOUT:
+            self._given = sys.stdout.buffer
+        self._path = path if isinstance(path, Path) else Path("the file object")
+        self._format = format_of(encoding_of(path, format), sample_rate_hz, source_rate_hz)
         self._encoder = open_encoder(self._format, source_rate_hz, about)
         self._about = about
 
     def __enter__(self) -> Self:
         with as_input_error(self._path):
-            self._unfinished = self._unfinished_path()
-            out = self._unfinished or self._path
-            is_stdout = self._path == STDOUT
-            self._file: BinaryIO = sys.stdout.buffer if is_stdout else out.open("wb")
+            self._unfinished = None if self._given else self._unfinished_path()
+            self._file: BinaryIO = self._given or (self._unfinished or self._path).open("wb")
+            self._begin = self._file.tell() if self._given and self._file.seekable() else 0
             self._header = b""  # gets the length at the end, if the file is seekable
         return self
 
@@ -116,22 +130,24 @@ class SoundFile:
                     samples = self._encoder.samples
                     if self._format.encoding is Encoding.WAV:
                         self._file.write(wav_tail(self._about))
-                    self._file.seek(0)
+                    end = self._file.tell()
+                    self._file.seek(self._begin)
                     header = with_length(self._header, self._format, samples, self._about)
                     self._file.write(header[: len(self._header)])
-                if self._path != STDOUT:
+                    self._file.seek(end)
+                if not self._given:
                     self._file.close()
                 if self._unfinished and error is None:
                     self._unfinished.replace(self._path)
             finally:
-                if self._path != STDOUT:
+                if not self._given:
                     self._file.close()
                 if self._unfinished:
                     self._unfinished.unlink(missing_ok=True)
 
     def _unfinished_path(self) -> Path | None:
         """Temporary path to write to first; None if no existing file would be lost."""
-        if self._path == STDOUT or not self._path.is_file():  # new, or a pipe
+        if not self._path.is_file():  # new, or a pipe
             return None
         self._path = self._path.resolve()  # keep a symbolic link
         return self._path.with_name(f".{self._path.name}.{os.getpid()}")

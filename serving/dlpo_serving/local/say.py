@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dlpo.errors import EngineError, InputError
 from dlpo.mark import PUBLIC, NoiseMark
@@ -24,8 +24,9 @@ from dlpo_serving.encodings.sound_file import (
 )
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.local.player import Loudspeaker
+from dlpo_serving.local.subtitles import Cue, in_slots
 from dlpo_serving.request import Encoding, SpeechRequest
-from dlpo_serving.speech import SpokenPiece, spoken_here, spoken_there
+from dlpo_serving.speech import Speech, SpokenPiece, spoken_here, spoken_there
 from dlpo_serving.voices import open_voice
 
 if TYPE_CHECKING:
@@ -39,14 +40,23 @@ QUIET_S = 0.1  # pause in input after a complete line: its writer is waiting to 
 _MOST = 1 << 16  # bytes of one piece
 
 
+class Written(NamedTuple):
+    """The files of a speech."""
+
+    path: Path | None = None
+    """of the sound"""
+    sample_rate_hz: int | None = None
+    """of that file; None means that of `usual_format`"""
+    captions: Path | None = None
+    """file to write them to: .srt, .vtt or .json"""
+
+
 @dataclass(frozen=True, slots=True)
 class InProcess:
     """Synthesis in this process; see `open_engine`."""
 
     engine: EngineName = "cpu"
     precision: EnginePrecision | None = None
-    captions: Path | None = None
-    """file to write them to: .srt, .vtt or .json"""
     mark: NoiseMark | None = PUBLIC
     """that the speech has; None: no mark, for research"""
 
@@ -93,9 +103,9 @@ def say(
     pieces: Iterable[Piece] | None = None,
     *,
     voice: str | None = None,
-    out: Path | None = None,
+    out: Path | Written | None = None,
     play: Path | None = None,
-    sample_rate_hz: int | None = None,
+    cues: Sequence[Cue] = (),
     where: Connection | InProcess = InProcess(),
     progress: Progress | None = None,
 ) -> SayResult:
@@ -109,7 +119,7 @@ def say(
         out: file to write, in the encoding of its extension; "-" is standard output, as WAV.
         play: play it on this machine; the folder of the file that is written without `out` if no
             player works.
-        sample_rate_hz: of `out`; None means that of `usual_format`.
+        cues: subtitles to speak in place of the text, each in its slot.
         where: what synthesizes: a server, or this process with an engine.
         progress: called after each piece of audio.
 
@@ -120,11 +130,12 @@ def say(
             given. Without `out`, a file is written instead.
         MissingExtraError: the packages of the engine or of the encoding are not installed.
     """
-    if out is not None:
-        check_sound_file(out, sample_rate_hz)
-    if isinstance(where, InProcess) and where.captions:
-        format_named(where.captions)
-        check_writable(where.captions)
+    path, sample_rate_hz, captions = out if isinstance(out, Written) else Written(out)
+    if path is not None:
+        check_sound_file(path, sample_rate_hz)
+    if captions:
+        format_named(captions)
+        check_writable(captions)
     if isinstance(where, InProcess) and pieces is not None:
         raise InputError("only a server can speak text in pieces; name one, or join the pieces")
 
@@ -132,24 +143,30 @@ def say(
     with ExitStack() as stack:
         if isinstance(where, InProcess):
             synthesizer = open_voice(voice, where.engine, where.precision, request, mark=where.mark)
-            speech = spoken_here(synthesizer, request)
-            if where.captions:
-                captioner = Captioner(format_named(where.captions), speech.rate_hz)
-                text = TimedWords(request.text)
-                speech.pieces = _captioned(speech.pieces, text, captioner, where.captions)
+
+            def speak(one: SpeechRequest) -> AbstractContextManager[Speech]:
+                return nullcontext(spoken_here(synthesizer, one))
+
         else:
             from dlpo_serving.client import SpeechClient
 
             client = SpeechClient(where.address, tls=where.tls, token=where.token)
             stack.enter_context(client)
-            spoken = spoken_there(client, request, pieces, voice or "", Encoding.PCM_S16)
-            speech = stack.enter_context(spoken)
+
+            def speak(one: SpeechRequest) -> AbstractContextManager[Speech]:
+                return spoken_there(client, one, pieces, voice or "", Encoding.PCM_S16)
+
+        spoken = in_slots(cues, request, speak) if cues else speak(request)
+        speech = stack.enter_context(spoken)
+        if captions:
+            assert isinstance(speech.pieces, Iterator)  # not asynchronous
+            speech.pieces = _captioned(speech.pieces, request.text, speech.rate_hz, captions)
         sinks: list[SoundFile | Loudspeaker] = []
-        if out is not None:
-            file = SoundFile(out, speech.rate_hz, sample_rate_hz, speech.about)
+        if path is not None:
+            file = SoundFile(path, speech.rate_hz, sample_rate_hz, speech.about)
             sinks.append(stack.enter_context(file))
         if play is not None:
-            place = play if out is None else None
+            place = play if path is None else None
             speaker = Loudspeaker(speech.rate_hz, or_in=place, about=speech.about)
             sinks.append(stack.enter_context(speaker))
         for piece in speech:
@@ -158,7 +175,7 @@ def say(
             if progress:
                 progress(speech.audio_s, piece.share)
     if speaker and not speaker.sounds:
-        raise EngineError(f"{speaker.summary}; {out} is complete")
+        raise EngineError(f"{speaker.summary}; {path} is complete")
     return SayResult(
         speech.audio_s,
         speech.first_audio_s,
@@ -169,9 +186,10 @@ def say(
 
 
 def _captioned(
-    pieces: Iterable[SpokenPiece], words: TimedWords, captioner: Captioner, path: Path
+    pieces: Iterable[SpokenPiece], text: str, rate_hz: int, path: Path
 ) -> Iterator[SpokenPiece]:
     """The same pieces; at their end, the captions of the text are in the file."""
+    captioner, words = Captioner(format_named(path), rate_hz), TimedWords(text)
     written, samples = "", 0
     for piece in pieces:
         samples += len(piece.samples)

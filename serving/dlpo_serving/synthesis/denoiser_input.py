@@ -19,7 +19,7 @@ from dlpo.bundle import Manifest
 from dlpo.mark import NoiseMark
 from dlpo.text import Sentence
 from dlpo.text.symbols import FIRST_PHONEME
-from dlpo_serving.engine import Engine, Floats
+from dlpo_serving.engine import EncoderOutput, Engine, Floats
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.chunks import STREAM_LADDER, end_of_next, sizes_of
 from dlpo_serving.synthesis.harmonic_source import LOOKAHEAD, HarmonicSource
@@ -77,8 +77,9 @@ class DenoiserInput:
         index: int,
         begin: int = 0,
         mark: NoiseMark | None = None,
+        fitted: tuple[EncoderOutput, float] | None = None,
     ) -> None:
-        """Encode the sentence.
+        """Encode the sentence, unless it is.
 
         Args:
             sentence: its words may have their own pace, pitch and volume.
@@ -87,6 +88,7 @@ class DenoiserInput:
             index: of the sentence in its text; with the seed, it keys the noise.
             begin: its first sample in the whole audio; the mark's signs are counted from there.
             mark: whose signs the noise has; None: its own.
+            fitted: from `encoded`, and the speed in place of the request's.
 
         Raises:
             EngineError: the run-time failed, or predicted impossible durations.
@@ -94,14 +96,14 @@ class DenoiserInput:
         manifest = engine.manifest
         self._engine = engine
         self._sentence = sentence
-        phonemes = np.array([sentence.symbol_ids()], np.int64)
-        noise = pitch_noise(manifest, phonemes.shape[1], request.seed, index)
-        self._encoding = engine.encode(phonemes, noise)
-        speed = request.speed * np.array(sentence.per_symbol("speed"))
+        self._encoding, speed = fitted or (
+            encoded(engine, sentence, request.seed, index),
+            request.speed,
+        )
         self._pace = DurationWarp.at(
             self._encoding.durations[0],
-            phonemes[0] < FIRST_PHONEME,
-            speed,
+            np.array(sentence.symbol_ids()) < FIRST_PHONEME,
+            speed * np.array(sentence.per_symbol("speed")),
             manifest.grid.end_frames,
         )
         self.frames = len(self._pace.places)
@@ -208,6 +210,13 @@ class DenoiserInput:
             self._mark.put_on(draw[:, 0], self._begin + self._made * manifest.hop_length)
         self._noise[:, 0, new] = draw.swapaxes(0, 1)
         self._made = stop
+
+
+def encoded(engine: Engine, sentence: Sentence, seed: int, index: int) -> EncoderOutput:
+    """What the encoder makes of a sentence; see `pitch_noise` for arguments."""
+    phonemes = np.array([sentence.symbol_ids()], np.int64)
+    noise = pitch_noise(engine.manifest, phonemes.shape[1], seed, index)
+    return engine.encode(phonemes, noise)
 
 
 def pitch_noise(manifest: Manifest, symbols: int, seed: int, index: int) -> Floats | None:

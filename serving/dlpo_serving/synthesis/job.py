@@ -16,10 +16,11 @@ import numpy as np
 from dlpo.audio import Waveform
 from dlpo.mark import NoiseMark
 from dlpo.text import Sentence
-from dlpo_serving.engine import Engine, Floats, Stage, Unit
+from dlpo_serving.engine import EncoderOutput, Engine, Floats, Stage, Unit
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.chunks import STREAM_LADDER, ChunkSpan, cut, sizes_of
-from dlpo_serving.synthesis.denoiser_input import DenoiserInput, Window
+from dlpo_serving.synthesis.denoiser_input import DenoiserInput, Window, encoded
+from dlpo_serving.synthesis.fitting import FittedPace, fitted
 from dlpo_serving.synthesis.level import LevelShaper
 from dlpo_serving.synthesis.pauses import Pauses
 from dlpo_serving.synthesis.timing import MarkTiming, WordTiming
@@ -41,6 +42,8 @@ class AudioChunk:
     marks: tuple[MarkTiming, ...] = ()
     """SSML marks in this piece, in samples of the whole audio"""
     ends_sentence: bool = False
+    warning: str = ""
+    """that the text doesn't fit the time that it has"""
     total_samples: int | None = None
     """of the whole audio, once its last sentence is being spoken"""
 
@@ -98,6 +101,8 @@ class SynthesisJob:
         self._current: _BegunSentence | None = None
         self._unit: Unit | None = None  # next of the current sentence
         self._pauses = Pauses(request)
+        self._encoded: list[EncoderOutput] = []  # all sentences, where the pace depends on them
+        self._pace = FittedPace(request.speed) if request.duration_s is None else None
         self._samples = 0  # made so far
 
     def add(self, sentences: Iterable[Sentence]) -> None:
@@ -120,7 +125,12 @@ class SynthesisJob:
         """The next unit to compute; None while waiting for more text, and at the end."""
         if self._unit or not self._sentences:
             return self._unit
-        return Unit("encode", self._sentences[0][1], self._steps, self.engine.graphs)
+        if self._pace:
+            return Unit("encode", self._sentences[0][1], self._steps, self.engine.graphs)
+        if not self._closed:
+            return None
+        symbols = self._sentences[len(self._encoded)][1]
+        return Unit("encode", symbols, self._steps, self.engine.graphs)
 
     def _speaking(self, voice: str) -> Engine:
         """The engine of one of the bundle's voices."""
@@ -143,18 +153,37 @@ class SynthesisJob:
         """
         if self._current:
             self._current.inputs.compute_block()
+        elif not self._pace and not self._fit():
+            return
         else:
+            assert self._pace  # `_fit` has found it
             sentence, _ = self._sentences.popleft()
             engine = self._speaking(sentence.voice)
             rate_hz = engine.manifest.sample_rate_hz
             begin = self._samples + round(self._pauses.before(sentence) * rate_hz)
+            of = self._encoded[self._begun] if self._encoded else None
+            fit = (of, self._pace.speed) if of else None
             inputs = DenoiserInput(
-                engine, sentence, self._request, self._steps, self._begun, begin, self._mark
+                engine, sentence, self._request, self._steps, self._begun, begin, self._mark, fit
             )
             self._begun += 1
             chunks = cut(inputs.frames, self._context, self._sizes)
             self._current = _BegunSentence(sentence, inputs, chunks, next(chunks))
         self._plan(self._current)
+
+    def _fit(self) -> bool:
+        """Encode the next sentence; whether it was the last, and the pace of all is known."""
+        index = len(self._encoded)
+        sentence, _ = self._sentences[index]
+        engine = self._speaking(sentence.voice)
+        self._encoded.append(encoded(engine, sentence, self._request.seed, index))
+        if index + 1 < len(self._sentences):
+            return False
+        spoken = [sentence for sentence, _ in self._sentences]
+        both = list(zip(spoken, self._encoded, strict=True))
+        self._pace = fitted(both, self._request, self.engine.manifest)
+        self._pauses = Pauses(self._request, self._pace.speed)
+        return True
 
     def window(self) -> Window:
         """The denoiser's input; the next unit must be of the stage `denoise`."""
@@ -167,9 +196,13 @@ class SynthesisJob:
         if self._sentences or not self._closed or not self._current:
             return None
         manifest = self.engine.manifest
-        rest = (self._current.inputs.frames - frame) * manifest.hop_length
+        rest = (self._current.inputs.frames - frame) * manifest.hop_length + self._rest()
         after = round((self._current.sentence.pause_after_s or 0.0) * manifest.sample_rate_hz)
         return self._samples + before + rest + after
+
+    def _rest(self) -> int:
+        """Samples of silence that fill the time of the text, after its last sentence."""
+        return self._pace.rest if self._pace and not self._sentences else 0
 
     def take(self, waveform: Floats) -> AudioChunk:
         """The chunk made from the denoised window, (F, hop_length) float32."""
@@ -189,7 +222,8 @@ class SynthesisJob:
         after_s = self._pauses.after(current.sentence) if is_last else 0.0
         rate_hz = self.engine.manifest.sample_rate_hz
         before = np.zeros(round(before_s * rate_hz), np.float32)
-        after = np.zeros(round(after_s * rate_hz), np.float32)
+        filled = self._rest() if is_last else 0
+        after = np.zeros(round(after_s * rate_hz) + filled, np.float32)
         samples = np.concatenate([before, speech, after], dtype=np.float32)
         hop = self.engine.manifest.hop_length
         shift = self._samples + len(before) - chunk.start * hop  # sentence -> whole audio
@@ -207,6 +241,7 @@ class SynthesisJob:
                 if first <= m.sample < end + is_last
             ),
             ends_sentence=is_last,
+            warning=self._pace.warning if self._pace and not self._samples else "",
             total_samples=self._total(chunk.start, len(before)),
         )
         self._samples += len(samples)

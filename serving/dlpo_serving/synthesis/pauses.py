@@ -13,8 +13,10 @@ CLAUSE_PAUSE_S = 0.12  # where a sentence still being written was cut at the end
 class Pauses:
     """The silences of one request; its sentences come in order, `before` and then `after`."""
 
-    def __init__(self, request: SpeechRequest) -> None:
+    def __init__(self, request: SpeechRequest, speed: float | None = None) -> None:
+        """`speed`: None means that of the request."""
         self._request = request
+        self._speed = request.speed if speed is None else speed
         self._next_s: float | None = request.lead_in_s or 0.0  # None: as the next sentence asks
 
     def before(self, sentence: Sentence) -> float:
@@ -26,7 +28,7 @@ class Pauses:
             if sentence.opens_paragraph:
                 asked_s = request.paragraph_pause_s
                 default_s = PARAGRAPH_PAUSE_S
-            pause_s = default_s / request.speed if asked_s is None else asked_s
+            pause_s = default_s / self._speed if asked_s is None else asked_s
         return pause_s + sentence.pause_before_s
 
     def after(self, sentence: Sentence) -> float:
@@ -35,5 +37,5 @@ class Pauses:
         if sentence.pause_after_s is not None:
             self._next_s = 0.0
         elif sentence.words[-1].mark not in ".!?":
-            self._next_s = CLAUSE_PAUSE_S / self._request.speed
+            self._next_s = CLAUSE_PAUSE_S / self._speed
         return sentence.pause_after_s or 0.0

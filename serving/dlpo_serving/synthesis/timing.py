@@ -51,9 +51,7 @@ class DurationWarp:
                 f"the encoder predicts durations from {durations.min()} to {durations.max()}"
                 f" frames; expected 0 to {MAX_SYMBOL_FRAMES}: the voice is broken, export it again"
             )
-        counts = with_end(
-            whole_frames(paced(durations, is_mark, speed)), float(speed[-1]), end_frames
-        )
+        counts = spoken_frames(durations, is_mark, speed, end_frames)
         own = np.where(is_mark, counts, np.maximum(counts, whole_frames(durations)))
         return cls(counts, own, _places(counts, own))
 
@@ -91,6 +89,11 @@ class DurationWarp:
             np.ceil(places).astype(np.int64),
             (places - before).astype(np.float32),
         )
+
+
+def spoken_frames(durations: Floats, is_mark: Flags, speed: Reals, end_frames: int) -> Ids:
+    """(P,) frames of each symbol as spoken; see `DurationWarp.at`."""
+    return with_end(whole_frames(paced(durations, is_mark, speed)), float(speed[-1]), end_frames)
 
 
 def paced(durations: Floats, is_mark: Flags, speed: Reals) -> Reals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from dlpo.mark import PUBLIC, UNMARKED, NoiseMark
 from dlpo.text import Sentence, TextFrontEnd
 from dlpo.text.symbols import SYMBOLS, known_symbols
 from dlpo_serving.engine import Engine
-from dlpo_serving.request import SpeechRequest, check_request
+from dlpo_serving.request import SpeechRequest, check_request, check_whole
 from dlpo_serving.synthesis.chunks import STREAM_LADDER
 from dlpo_serving.synthesis.job import AudioChunk, SynthesisJob, compute_unit
 from dlpo_serving.voices.text_reader import TextReader, text_errors_as_violations
@@ -114,6 +115,7 @@ class Synthesizer:
         pieces: Iterable[str],
         request: SpeechRequest,
         warnings: list[str] | None = None,
+        sentences: list[str] | None = None,
         ladder: Sequence[int] = STREAM_LADDER,
     ) -> Iterator[AudioChunk]:
         """The audio of a text that comes in pieces: each sentence once it is complete.
@@ -122,22 +124,25 @@ class Synthesizer:
             pieces: of the text.
             request: how to speak; its own text is ignored.
             warnings: gets those about the text, at its end.
+            sentences: gets each as it is spoken, numbers in words.
             ladder: see `stream`.
 
         Raises:
             RequestError: a field is out of range, or nothing in the text can be spoken.
             EngineError: the run-time failed.
         """
+        check_whole(request)
         steps, feed = check_request(request, self.manifest), self.text_reader.feed(request)
         job = self.open_job(request, steps, ladder)
-        for piece in pieces:
+        for piece in chain(pieces, [None]):
             with text_errors_as_violations():
-                job.add(feed.push(piece))
+                found = feed.finish() if piece is None else feed.push(piece)
+            job.add(found)
+            if sentences is not None:
+                sentences += [sentence.normalized for sentence in found]
+            if piece is None:
+                job.close()
             yield from _computed(job)
-        with text_errors_as_violations():
-            job.add(feed.finish())
-        job.close()
-        yield from _computed(job)
         if warnings is not None:
             warnings += feed.warnings()
 

@@ -16,6 +16,7 @@ from dlpo.text.common.reading import ReadingOptions
 from dlpo.text.languages import ipa_parser
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.voices.inline_phonemes import inline_phonemes
 from dlpo_serving.voices.names import voice_named
 
 if TYPE_CHECKING:
@@ -57,7 +58,12 @@ class TextReader:
         options = self._options(request, looks_like)
         with text_errors_as_violations():
             if not request.ssml:
-                return self.front_end.process(request.text, dictionary, options)
+                text = request.text
+                if "](/" in text:
+                    parse = ipa_parser(request.language or self.manifest.language)
+                    text, said = inline_phonemes(text, parse)
+                    dictionary = {**(dictionary or {}), **said}
+                return self.front_end.process(text, dictionary, options)
             limits = self._limits_beside(request)
             return self.front_end.process_ssml(
                 request.text, dictionary, limits, options, self._named

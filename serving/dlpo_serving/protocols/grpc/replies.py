@@ -28,7 +28,8 @@ def info_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2.S
 
 def totals_message(audio: AudioStream, text_is_known: bool = True) -> speech_pb2.SpeechTotals:
     """What is known after the last audio; the text if `info_message` lacks it."""
-    text = {} if text_is_known else _text_fields(audio)
+    late = {"warnings": [audio.misfit] if audio.misfit else ()}
+    text = late if text_is_known else _text_fields(audio)
     return speech_pb2.SpeechTotals(
         samples=audio.samples, audio_s=audio.audio_s, steps=audio.steps, seed=audio.seed, **text
     )

@@ -9,7 +9,7 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.encodings.wire import read_encoding
 from dlpo_serving.errors import FieldViolation, RequestError
 from dlpo_serving.further_text import Flush
-from dlpo_serving.request import PAUSES, SpeechRequest, SynthesisCall, check_dictionary
+from dlpo_serving.request import OPTIONAL, SpeechRequest, SynthesisCall, check_dictionary
 
 # Number in a message -> value in a request; 0 means the default, the first value.
 CODE_READINGS = dict(enumerate((CODE[0], *CODE)))
@@ -46,7 +46,7 @@ def read_call(
         language=config.language,
         dates=config.dates or DATES[0],
         directions=config.directions,
-        **{name: getattr(config, name) for name in PAUSES if config.HasField(name)},
+        **{name: getattr(config, name) for name in OPTIONAL if config.HasField(name)},
     )
     return SynthesisCall(
         request=request,

@@ -218,7 +218,13 @@ class DlpoEvents(Delivery):
     def done(self) -> dict[str, Any]:
         """What is known after the last chunk."""
         speech = self.speech
-        return {"type": "speech.done", "samples": speech.samples, "audio_s": speech.audio_s}
+        late = {"warnings": [speech.misfit]} if speech.misfit else {}
+        return {
+            "type": "speech.done",
+            "samples": speech.samples,
+            "audio_s": speech.audio_s,
+            **late,
+        }
 
     def _word(self, word: WordTiming) -> dict[str, Any]:
         return {
