@@ -134,11 +134,9 @@ def report(
 ) -> None:
     """Write the benchmarks page from the newest record of each kind."""
     with needs("bench"):
-        from dlpo_bench.report.page import make_page, write_page
+        from dlpo_bench.report.page import write_page
 
-    page = make_page(records, out)
-    write_page(page, out)
-    _tell_lines("left out", page.problems)
+    _tell_lines("no section for", write_page(records, out))
     typer.echo(out)
 
 
@@ -156,7 +154,7 @@ def compare(
         float | None,
         typer.Option(
             min=1,
-            help="Exit with 1 if a median is decidedly slower by more than this ratio, such as 1.1.",
+            help="Exit with 1 if a time is decidedly longer by more than this ratio, such as 1.1.",
         ),
     ] = None,
 ) -> None:

@@ -24,8 +24,8 @@ Teachers = Annotated[Path, typer.Option(help="Folder of teacher.py and aligner.p
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
-def speak(
+@app.command("speak")
+def main(
     root: Annotated[Path, typer.Argument(help="Where the speech goes.")],
     teachers: Teachers,
     weights: Annotated[Path, typer.Option(help="Of get_hibari.sh, get_kokoro.sh.")],
