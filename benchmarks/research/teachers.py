@@ -18,6 +18,7 @@ OUT/voices, and a run that was stopped goes on from them.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -46,7 +47,6 @@ from dlpo_serving.request import SpeechRequest
 from recipe.speech.speaking import EVERYDAY
 from recipe.speech.texts import read_texts
 from research import RECORDS, run_study, study_command
-from research.texture import acoustics, roughness
 
 TEACHER = "teacher"
 JUDGES = ("p835", "plcmos", "dnsmos", "nisqa")
@@ -83,6 +83,33 @@ def evenly(clips: Sequence[Clip], most: int) -> list[Clip]:
     """At most so many, from all over a list in which those of a kind stand together."""
     places = np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int)
     return [clips[place] for place in places]
+
+
+def acoustics(path: Path) -> Any:
+    """The measures' own module, which isn't part of the repository.
+
+    Raises:
+        InputError: it can't be loaded.
+    """
+    spec = importlib.util.spec_from_file_location("acoustics", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise InputError(f"--tools {path}: no such file; expected acoustics.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def roughness(
+    measures: Any, spoken: Sequence[Waveform], texts: Sequence[str], frame_rate: float
+) -> dict[str, float]:
+    """Means over clips, as `acoustics.py` defines them; the comb at the frame rate, in Hz."""
+    clips = [one.astype(np.float64) for one in spoken]
+    bursts = [measures.burst(*pair) for pair in zip(clips, texts, strict=True)]
+    return {
+        "hnr_db": float(np.nanmean([measures.hnr(one) for one in clips])),
+        "burst_db": float(np.mean(bursts)),
+        f"comb_{frame_rate:g}_db": measures.comb(clips, frame_rate),
+    }
 
 
 def beside(
