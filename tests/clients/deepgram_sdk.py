@@ -66,7 +66,8 @@ def check_flux(client: DeepgramClient, text: str, whole: bytes) -> None:
     ]  # fmt: skip
     heard = told[-2]
     assert heard.text_spoken + heard.text_remaining == text + " "
-    assert heard.text_spoken.strip() and heard.text_remaining.strip()
+    assert heard.text_spoken.strip()
+    assert heard.text_remaining.strip()
 
 
 if __name__ == "__main__":

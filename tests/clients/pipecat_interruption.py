@@ -78,7 +78,7 @@ def service(name: str, address: str, session: aiohttp.ClientSession) -> TTSServi
     if name == "deepgram":
         return DeepgramTTSService(api_key="none", base_url=f"ws://{address}")
     if name == "deepgram-flux":
-        return DeepgramFluxTTSService(api_key="none", base_url=f"ws://{address}")
+        return DeepgramFluxTTSService(api_key="none", url=f"ws://{address}/v2/speak")
     if name == "deepgram-http":
         url = f"http://{address}"
         return DeepgramHttpTTSService(api_key="none", base_url=url, aiohttp_session=session)

@@ -29,7 +29,9 @@ from dlpo_serving.protocols.http.speech_socket import IDLE_S, SpeechSockets
 from dlpo_serving.protocols.http.statuses import ErrorReply
 from dlpo_serving.protocols.http.successive_texts import SuccessiveTexts, successive_texts
 
-LEAST_SPEED, MOST_SPEED, SPEED_STEPS = 0.5, 1.5, 20  # steps in 1
+LEAST_SPEED = 0.5
+MOST_SPEED = 1.5
+SPEED_STEPS = 20  # in 1
 MOST_TURNS = 20  # that may be sent before they are played
 NO_CONTROLS = {"pronunciations_applied": 0, "breaks_applied": 0, "pronunciation_warnings": 0}
 
@@ -98,7 +100,8 @@ class FluxDialect(Dialect):
 
     def info(self, speech: AudioStream, warnings: Sequence[str]) -> Sequence[Message]:
         turn = self._written.popleft()
-        turn.start_s, self._is_speaking = self._sent_s, True
+        turn.start_s = self._sent_s
+        self._is_speaking = True
         self._begun.append(turn)
         started = {"type": "SpeechStarted", "speech_id": turn.speech_id}
         return [started, *(warning("IGNORED", one) for one in warnings)]
@@ -110,13 +113,15 @@ class FluxDialect(Dialect):
         return [chunk.audio] if chunk.audio else []
 
     def done(self, speech: AudioStream) -> Sequence[Message]:
-        turn, self._is_speaking = self._begun[-1], False
+        turn = self._begun[-1]
+        self._is_speaking = False
         flushed = {"type": "Flushed", "speech_id": turn.speech_id}
         return [flushed, {"type": "SpeechMetadata", **turn.metadata()}]
 
     def error(self, reply: ErrorReply) -> Sequence[Message]:
         if self._is_speaking:
-            turn, self._is_speaking = self._begun[-1], False
+            turn = self._begun[-1]
+            self._is_speaking = False
             if not (turn.audio_s or any(map(str.isalnum, turn.text))):
                 metadata = {"type": "SpeechMetadata", **turn.metadata()}
                 return [warning("NO_SYNTHESIZABLE_TEXT", reply.message), metadata]
@@ -150,7 +155,8 @@ class FluxDialect(Dialect):
         self._written.clear()
         self._begun.clear()
         self._is_speaking = False
-        self._played_s, self._was_interrupted = until_s, True
+        self._played_s = until_s
+        self._was_interrupted = True
         return {
             "type": "SpeechInterrupted",
             "audio_played_ms": round(until_s * 1000),
