@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
@@ -18,7 +19,7 @@ from dlpo_serving.protocols.http import connections
 from dlpo_serving.protocols.http.connections import owner_of
 from dlpo_serving.rpc import interceptor
 from tests.callers import WAIT_S, wait_until
-from tests.serving.conftest import RunningServer
+from tests.serving.conftest import GatedEngine, RunningServer
 
 
 @pytest.fixture
@@ -199,3 +200,44 @@ def test_watches_and_reflection_of_one_address_have_a_limit(
                 return False
 
         wait_until(watched)
+
+
+@pytest.mark.parametrize("gate", ["open", "shut"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("format", ["mp3", "pcm"])
+def test_a_client_that_stops_sending_is_answered(
+    format: str,
+    version: str,
+    gate: str,
+    gated_server: Callable[..., RunningServer],
+    gated_engine: GatedEngine,
+    connect: Callable[..., socket.socket],
+) -> None:
+    """As `nc -N` does; one that closes its socket instead frees its place, as other tests see."""
+    server = gated_server(http_port=0)
+    connection = connect(server)
+    if gate == "open":
+        gated_engine.free()
+    body = json.dumps({"input": "Hello.", "response_format": format})
+    head = f"POST /v1/audio/speech HTTP/{version}\r\nHost: localhost\r\nContent-Length: {len(body)}"
+    connection.sendall(f"{head}\r\nContent-Type: application/json\r\n\r\n{body}".encode())
+    connection.shutdown(socket.SHUT_WR)
+    if gate == "shut":
+        assert gated_engine.waiting.acquire(timeout=WAIT_S)
+        gated_engine.free()
+    reply = http.client.HTTPResponse(connection)
+    reply.begin()
+    assert reply.status == 200
+    assert len(reply.read()) > 1_000
+    assert connection.recv(1) == b""
+
+
+def test_an_idle_client_that_stops_sending_is_let_go(
+    attacked: Callable[..., AbstractContextManager[Any]], connect: Callable[..., socket.socket]
+) -> None:
+    with attacked(http_port=0) as server:
+        connection = connect(server)
+        assert status(connection, "/healthz") == 200
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(100):
+            pass
