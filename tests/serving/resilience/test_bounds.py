@@ -18,7 +18,7 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S, refusal
 from tests.serving.conftest import RunningServer
-from tests.serving.spoken_by import by_grpc, by_http, by_riva, by_wyoming
+from tests.serving.spoken_by import by_grpc, by_way
 
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 LONG = "fake*" + "1" * 100_000 + "x"
@@ -29,11 +29,9 @@ def test_a_long_name_of_a_language_is_refused(
     attacked: Callable[..., AbstractContextManager[RunningServer]],
 ) -> None:
     with attacked(wyoming_port=0) as server:
-        for reply in (
-            by_riva(server, text="Hi.", language_code=LONG),
-            by_wyoming(server, text="Hi.", voice={"language": LONG}),
-        ):
-            assert f"{len(LONG)} characters; expected 100 at most" in str(reply)
+        for way in ("Riva", "Wyoming"):
+            refused = by_way(way, server, "Hi.", language=LONG)
+            assert f"{len(LONG)} characters; expected 100 at most" in str(refused)
 
 
 def test_oversized_dictionary_is_refused_unread(
@@ -48,7 +46,7 @@ def test_oversized_dictionary_is_refused_unread(
         replies = [
             by_grpc(server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(config=config)),
             by_grpc(server, f"{RIVA}SynthesizeOnline", theirs),
-            by_http(server, "/v1/audio/speech", input="Hi.", dictionary=MANY),
+            by_way("speech", server, "Hi.", dictionary=MANY),
         ]
         monkeypatch.undo()
     for reply in replies:
