@@ -21,8 +21,11 @@ from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.rpc import interceptor
 from tests.callers import PATIENT, WAIT_S, Conversation
+from tests.serving.protocols.callers import CONVERSING, WAYS, Socket
 
-CONTEXTS = "v1/text-to-speech/fake/multi-stream-input?output_format=pcm_24000"
+SOCKETS = [  # those that take more than one text
+    way for way in CONVERSING if isinstance(WAYS[way], Socket) and way != "ElevenLabs' socket"
+]
 REFUSED = re.compile("unknown token|key of this call has been deleted")  # as who notices first says
 STREAM = "/dlpo.v1.SpeechService/StreamSynthesize"
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
@@ -61,52 +64,35 @@ def guarded(
         assert stream.finish() == alone
 
 
-async def test_a_web_socket_of_a_deleted_key_speaks_no_more(guarded: Guarded) -> None:
-    url = guarded.server.http_url
-    item = {"type": "message", "content": [{"text": "One fish."}]}
-    ask = {"type": "response.create", "response": {"input": [item]}}
+@pytest.mark.parametrize("way", SOCKETS)
+async def test_a_web_socket_of_a_deleted_key_speaks_no_more(way: str, guarded: Guarded) -> None:
+    socket: Any = WAYS[way]
+    async with socket.connected(guarded.server, headers=guarded.headers()) as connection:
+        await connection.speak("One fish.")
+        heard = await connection.hear(length=1)
+        assert (len(heard.audio) > 0, heard.error) == (True, "")
+        guarded.delete()
+        await connection.speak("Two fish.")
+        while not heard.error:
+            heard = await connection.hear()
+            assert heard.closed is None
+        assert REFUSED.search(heard.error)
+        assert (await connection.hear()).closed == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+async def test_a_deleted_key_speaks_no_more_of_its_utterance(guarded: Guarded) -> None:
     async with (
         aiohttp.ClientSession(headers=guarded.headers()) as session,
-        session.ws_connect(f"{url}v1/realtime") as realtime,
-        session.ws_connect(f"{url}{CONTEXTS}") as contexts,
-        session.ws_connect(f"{url}v1/audio/speech/stream") as pieces,
-        session.ws_connect(f"{url}tts/websocket") as cartesia,
-        session.ws_connect(f"{url}v1/speak") as deepgram,
-        session.ws_connect(f"{url}v1/realtime?intent=synthesize") as riva,
+        session.ws_connect(f"{guarded.server.http_url}v1/audio/speech/stream") as socket,
     ):
-        commit = {"type": "input_text.commit"}
-        transcript = {"transcript": "One fish.", "context_id": "a"}
-        await cartesia.send_json(transcript)
-        while (await cartesia.receive_json())["type"] != "done":
-            pass
-        assert (await deepgram.receive_json())["type"] == "Metadata"
-        for message in ({"type": "input_text.append", "text": "One fish."}, commit):
-            await riva.send_json(message)
-        while not (await riva.receive_json())["type"].endswith("speech.completed"):
-            pass
-        await realtime.send_json(ask)
-        while (await realtime.receive_json())["type"] != "response.done":
-            pass
-        await contexts.send_json({"text": "One fish. ", "context_id": "a", "flush": True})
-        assert (await contexts.receive_json())["audio"]
-        await pieces.send_json({"type": "begin", "input": "One fish. "})
-        await pieces.send_json({"type": "flush"})
-        assert (await pieces.receive_json())["type"] == "speech.info"
-
+        await socket.send_json({"type": "begin", "input": "One fish. "})
+        await socket.send_json({"type": "flush"})
+        assert (await socket.receive_json())["type"] == "speech.info"
         guarded.delete()
-        await realtime.send_json(ask)
-        await contexts.send_json({"text": "Two fish. ", "context_id": "b", "flush": True})
-        await pieces.send_json({"type": "text", "text": "Two fish. "})
-        await pieces.send_json({"type": "end"})
-        await cartesia.send_json(transcript)
-        await deepgram.send_json({"type": "Speak", "text": "Two fish. "})
-        await riva.send_json({"type": "input_text.append", "text": "Two fish."})
-        await riva.send_json(commit)
-
-        for socket in (realtime, contexts, pieces, cartesia, deepgram, riva):
-            heard = [message.data async for message in socket]
-            assert REFUSED.search(str(heard[-1]))
-            assert socket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
+        await socket.send_json({"type": "text", "text": "Two fish. "})
+        await socket.send_json({"type": "end"})
+        heard = [message.data async for message in socket]
+        assert REFUSED.search(str(heard[-1]))
 
 
 @pytest.mark.parametrize("protocol", ["dlpo", "riva"])
