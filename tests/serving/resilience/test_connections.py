@@ -5,9 +5,8 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -18,7 +17,8 @@ from dlpo_serving.protocols.http import connections
 from dlpo_serving.protocols.http.connections import owner_of
 from dlpo_serving.rpc import interceptor
 from tests.callers import WAIT_S, wait_until
-from tests.serving.conftest import RunningServer
+from tests.serving.conftest import RunningServer, StartServer
+from tests.serving.resilience.conftest import Attack
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def status(connection: socket.socket, path: str = "/") -> int:
 @pytest.mark.parametrize("trusted", [False, True])
 def test_one_address_holds_a_quarter_and_probes_are_answered(
     trusted: bool,
-    attacked: Callable[..., AbstractContextManager[Any]],
+    attacked: Attack,
     connect: Callable[..., socket.socket],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -62,9 +62,7 @@ def test_one_address_holds_a_quarter_and_probes_are_answered(
 
 
 def test_beyond_all_places_a_probe_is_still_answered(
-    attacked: Callable[..., AbstractContextManager[Any]],
-    connect: Callable[..., socket.socket],
-    monkeypatch: pytest.MonkeyPatch,
+    attacked: Attack, connect: Callable[..., socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 4)
     with attacked(http_port=0) as server:
@@ -87,7 +85,7 @@ def is_open(connection: socket.socket, data: bytes) -> bool:
 @pytest.mark.parametrize("path", ["/", "/metrics", "/openapi.json"])
 def test_replies_that_nobody_reads_do_not_hold_a_connection(
     path: str,
-    attacked: Callable[..., AbstractContextManager[Any]],
+    attacked: Attack,
     connect: Callable[..., socket.socket],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -166,9 +164,7 @@ def local() -> Iterator[RunningServer]:
         yield server
 
 
-def test_with_keys_any_name_is_served(
-    start_server: Callable[..., RunningServer], tmp_path: Path
-) -> None:
+def test_with_keys_any_name_is_served(start_server: StartServer, tmp_path: Path) -> None:
     token = new_key(tmp_path / "keys.toml", "alice")
     server = start_server(http_port=0, keys_file=tmp_path / "keys.toml")
     connection = http.client.HTTPConnection(server.http_url.split("/")[2], timeout=WAIT_S)
@@ -179,7 +175,7 @@ def test_with_keys_any_name_is_served(
 
 
 def test_watches_and_reflection_of_one_address_have_a_limit(
-    attacked: Callable[..., AbstractContextManager[Any]], monkeypatch: pytest.MonkeyPatch
+    attacked: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interceptor, "MAX_OPEN", 20)
     with attacked() as server:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.rpc import interceptor
 from tests.callers import PATIENT, WAIT_S, Conversation
+from tests.serving.conftest import StartServer
 from tests.serving.protocols.callers import CONVERSING, WAYS, Socket
+from tests.serving.resilience.conftest import Http2
 
 SOCKETS = [  # those that take more than one text
     way for way in CONVERSING if isinstance(WAYS[way], Socket) and way != "ElevenLabs' socket"
@@ -34,7 +36,7 @@ RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
 class Guarded:
     """A server with keys for alice and bob; alice's can be deleted."""
 
-    def __init__(self, start_server: Callable[..., Any], folder: Path) -> None:
+    def __init__(self, start_server: StartServer, folder: Path) -> None:
         self.path = folder / "keys.toml"
         self.bob = new_key(self.path, "bob")
         self._of_bob = self.path.read_text()
@@ -52,7 +54,7 @@ class Guarded:
 
 @pytest.fixture
 def guarded(
-    patient_server: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    patient_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Guarded]:
     """Bob speaks during the test, and hears the same as alone."""
     monkeypatch.setattr("dlpo_serving.operations.files.POLL_S", 0.0)
@@ -129,7 +131,7 @@ def test_a_grpc_call_of_a_deleted_key_takes_no_more_text(guarded: Guarded, proto
 
 
 def test_a_call_that_was_reset_is_sent_no_status(
-    guarded: Guarded, raw_http2: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    guarded: Guarded, raw_http2: Http2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = list[Exception]()
     abort = interceptor.abort

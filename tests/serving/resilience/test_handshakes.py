@@ -12,6 +12,7 @@ import pytest
 
 from dlpo_serving.protocols.http import connections
 from tests.callers import WAIT_S, free_port, rest_of, wait_until
+from tests.serving.conftest import StartServer
 
 if TYPE_CHECKING:
     from conftest import Authority
@@ -45,7 +46,7 @@ class TlsServer:
 
 @pytest.fixture
 def tls_server(
-    patient_server: Callable[..., Any], authority: Authority, monkeypatch: pytest.MonkeyPatch
+    patient_server: StartServer, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], TlsServer]]:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 40)
     with ExitStack() as stack:

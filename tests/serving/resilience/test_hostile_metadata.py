@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from dlpo.v1 import speech_pb2
-from dlpo_bench.load.hostile_clients import RawHttp2
 from tests.callers import WAIT_S
 from tests.serving.conftest import RunningServer
+from tests.serving.resilience.conftest import Http2
 
 
 class Written(logging.Handler):
@@ -23,9 +22,7 @@ class Written(logging.Handler):
         self.text += self.format(record)
 
 
-def test_non_utf_8_metadata_leaks_and_logs_nothing(
-    server: RunningServer, raw_http2: Callable[..., RawHttp2]
-) -> None:
+def test_non_utf_8_metadata_leaks_and_logs_nothing(server: RunningServer, raw_http2: Http2) -> None:
     written, root = Written(), logging.getLogger()
     root.addHandler(written)
     secret, sent = b"Bearer dlpo-SECRET-TOKEN" + b"\xff" * 70, 0

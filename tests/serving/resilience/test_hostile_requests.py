@@ -6,7 +6,6 @@ import asyncio
 import re
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.request import urlopen
 
 import grpc
@@ -17,6 +16,7 @@ from dlpo.v1 import speech_pb2
 from dlpo_bench.load.hostile_clients import OpenCall
 from dlpo_serving.client import SpeechClient
 from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess
+from tests.serving.conftest import StartServer
 from tests.serving.protocols.callers import WAYS, Post
 from tests.serving.resilience.conftest import Attack, Beside, HttpSpeech, Neighbour, StartProcess
 from tests.serving.spoken_by import by_grpc, by_way
@@ -92,9 +92,7 @@ def conversations() -> Iterator[Callable[..., list[OpenCall]]]:
 
 
 def test_empty_conversations_leave_slots_to_others(
-    patient_server: Callable[..., Any],
-    conversations: Callable[..., list[OpenCall]],
-    neighbour: Beside,
+    patient_server: StartServer, conversations: Callable[..., list[OpenCall]], neighbour: Beside
 ) -> None:
     server = patient_server(max_streams=10)
     crowd = conversations(server.address, 20)
@@ -106,7 +104,7 @@ def test_empty_conversations_leave_slots_to_others(
 
 
 def test_idle_conversation_yields_its_slot(
-    patient_server: Callable[..., Any], conversations: Callable[..., list[OpenCall]]
+    patient_server: StartServer, conversations: Callable[..., list[OpenCall]]
 ) -> None:
     server = patient_server(max_streams=2, peer_share=1.0)
     (first,) = conversations(server.address, 1)
@@ -127,8 +125,7 @@ def test_idle_conversation_yields_its_slot(
 
 
 def test_crowd_of_conversations_causes_no_full_collection(
-    start_process: StartProcess,
-    conversations: Callable[..., list[OpenCall]],
+    start_process: StartProcess, conversations: Callable[..., list[OpenCall]]
 ) -> None:
     def collections(server: ServerProcess) -> list[bytes]:
         with urlopen(f"http://{server.http_address}/metrics", timeout=WAIT_S) as reply:
