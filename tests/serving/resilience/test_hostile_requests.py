@@ -16,9 +16,16 @@ from dlpo.v1 import speech_pb2
 from dlpo_bench.load.hostile_clients import OpenCall
 from dlpo_serving.client import SpeechClient
 from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess
-from tests.serving.conftest import StartServer
+from tests.serving.conftest import RunningServer, StartServer
 from tests.serving.protocols.callers import WAYS, Post
-from tests.serving.resilience.conftest import Attack, Beside, HttpSpeech, Neighbour, StartProcess
+from tests.serving.resilience.conftest import (
+    Attack,
+    Beside,
+    Http2,
+    HttpSpeech,
+    Neighbour,
+    StartProcess,
+)
 from tests.serving.spoken_by import by_grpc, by_way
 
 DLPO = "/dlpo.v1.SpeechService/"
@@ -161,3 +168,17 @@ def test_sigterm_drains_and_is_told_by_every_probe(
         assert stream.finish() == alone
         assert server.process.wait(WAIT_S) == 0
         assert "Traceback" not in server.log.read_text()
+
+
+def test_non_utf_8_metadata_leaks_and_logs_nothing(
+    server: RunningServer, raw_http2: Http2, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret, sent = {b"authorization": b"Bearer dlpo-SECRET-TOKEN" + b"\xff" * 70}, 0
+    hostile = raw_http2(server.address)
+    for number in range(200):
+        sent += hostile.begin(f"{DLPO}Nothing", 2 * number + 1, more=secret)
+    hostile.hear_ends(200)
+    assert by_grpc(server, f"{DLPO}ListVoices", speech_pb2.ListVoicesRequest()).startswith("OK")
+    assert "SECRET" not in caplog.text
+    assert "not UTF-8" in caplog.text
+    assert len(caplog.text) < 0.1 * sent
