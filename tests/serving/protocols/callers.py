@@ -260,9 +260,11 @@ async def riva_whole(channel: grpc.aio.Channel, r: Request, metadata: Any) -> An
 
 
 def riva_request(r: Request) -> SynthesizeSpeechRequest:
-    request = SynthesizeSpeechRequest(text=r.text, voice_name=r.voice, sample_rate_hz=r.rate_hz)
-    request.enable_word_time_offsets = True
-    return request
+    return SynthesizeSpeechRequest(
+        text=r.text, voice_name=r.voice, language_code=r.settings.get("language", ""),
+        sample_rate_hz=r.rate_hz, enable_word_time_offsets=True,
+        custom_configuration={key: str(r.sound[key]) for key in r.sound if key != "language"},
+    )  # fmt: skip
 
 
 async def own_whole(channel: grpc.aio.Channel, r: Request, metadata: Any) -> Any:
@@ -275,15 +277,18 @@ async def own_whole(channel: grpc.aio.Channel, r: Request, metadata: Any) -> Any
 class Wyoming(Caller):
     """A connection of Home Assistant's."""
 
+    whole: bool = False
+    """whether a text comes at once"""
+
     async def hear(self, server: RunningServer, r: Request, headers: Any, length: float) -> Heard:
         async with self.connected(server) as connection:
-            await connection.speak(r.text, r.voice)
+            await connection.speak(r.text, r.voice, **r.sound)
             return await connection.hear()
 
     @asynccontextmanager
     async def connected(self, server: RunningServer) -> AsyncIterator[OpenWyoming]:
         async with AsyncTcpClient.from_uri(f"tcp://{server.wyoming_address}") as client:
-            yield OpenWyoming(client)
+            yield OpenWyoming(client, self.whole)
 
 
 @dataclass(frozen=True)
@@ -291,12 +296,19 @@ class OpenWyoming:
     """An open connection of `Wyoming`."""
 
     client: AsyncTcpClient
+    whole: bool
 
-    async def speak(self, text: str, voice: str = "fake") -> None:
+    async def speak(
+        self, text: str, voice: str = "fake", language: str = "", **pauses: float
+    ) -> None:
         pieces = [Event("synthesize-chunk", {"text": word}) for word in asked(text, voice).words]
-        start = Event("synthesize-start", {"voice": {"name": voice}})
+        fields = {"voice": {"name": voice, "language": language}, **pauses}
+        events = [Event("synthesize-start", fields), *pieces, Event("synthesize-stop")]
+        if self.whole:
+            kind = "ssml" if text.startswith("<speak") else "text"
+            events = [Event("synthesize", {"text": text, "text_format": kind, **fields})]
         sent = BytesIO()
-        for event in (start, *pieces, Event("synthesize-stop")):
+        for event in events:
             write_event(event, sent)
         writer: Any = self.client._writer  # at once: a server that refuses closes after the first
         writer.write(sent.getvalue())
@@ -367,6 +379,7 @@ WAYS: dict[str, Caller] = {
         riva.API, riva_whole, lambda one: (one.audio, one.meta.words), live=False
     ),
     "Wyoming": Wyoming(wyoming_api.API),
+    "Wyoming, whole": Wyoming(wyoming_api.API, whole=True),
     "file": Post(
         openai_speech.SPEECH_API, speech("/v1/audio/speech", response_format="mp3"),
         encoding="mp3", live=False,
