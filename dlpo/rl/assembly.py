@@ -10,7 +10,7 @@ from dlpo.config.tuning import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.rl.collector import RolloutCollector
 from dlpo.rl.core.method import Method, TuningSetup
-from dlpo.rl.core.rollout import Rollout, scored_steps
+from dlpo.rl.core.rollout import Rollout
 from dlpo.rl.differentiable import DifferentiableReward
 from dlpo.rl.plan import Plan
 from dlpo.rl.prompts import Prompts
@@ -33,8 +33,7 @@ def collector_of(
 ) -> RolloutCollector:
     """What runs the chains of a plan and has them judged."""
     prompts = Prompts(data, settings.seed, settings.longest_s, plan.language)
-    explored = scored_steps(plan.chain) if plan.objective.explore == "step" else ()
-    return RolloutCollector(policy, prompts, models.reward, processes, timer, settings, explored)
+    return RolloutCollector(policy, prompts, models.reward, processes, timer, settings)
 
 
 def method_of(

@@ -44,7 +44,6 @@ class RolloutCollector:
         processes: share the prompts, and standardise rewards together.
         timer: counts seconds by stage.
         settings: prompts per update, seeds per prompt, chains at a time, clip augmentation, seed.
-        explored: steps of which an update explores one, in turn; () is all at once.
     """
 
     def __init__(
@@ -55,7 +54,6 @@ class RolloutCollector:
         processes: Processes,
         timer: StageTimer,
         settings: TuningConfig,
-        explored: Sequence[int] = (),
     ) -> None:
         self.policy = policy
         self.prompts = prompts
@@ -63,7 +61,6 @@ class RolloutCollector:
         self.processes = processes
         self.timer = timer
         self.settings = settings
-        self.explored = explored
         self.chains_run = 0  # across all processes
 
     def draw(self, update: int) -> list[Prompt]:
@@ -81,10 +78,8 @@ class RolloutCollector:
         """
         with self.timer.stage("rollout"):
             settings = self.settings
-            key = (settings.seed, update)
-            step = self.explored[update % len(self.explored)] if self.explored else None
-            prompts = self.draw(update)
-            batch = run_chains(self.policy, prompts, key, settings.group, settings.rows, step)
+            key, prompts = (settings.seed, update), self.draw(update)
+            batch = run_chains(self.policy, prompts, key, settings.group, settings.rows)
         self.chains_run += len(batch) * self.processes.count
         return batch
 
@@ -133,14 +128,12 @@ def run_chains(
     key: tuple[int, int],
     group: int,
     rows: int,
-    explored: int | None = None,
 ) -> RolloutBatch:
     """Synthesize sentences with a policy, G seeds each.
 
     Args:
         key: (seed, update) that the noise is drawn from.
         rows: chains at a time, rounded to whole sentences.
-        explored: see `Rollout.explored`.
 
     Raises:
         TrainingError: the policy's waveforms are not finite.
@@ -149,7 +142,7 @@ def run_chains(
     size = max(1, rows // group)
     parts = []
     for some in (prompts[i : i + size] for i in range(0, len(prompts), size)):
-        rollout = policy.draw(some, key, group, explored)
+        rollout = policy.draw(some, key, group)
         if not bool(torch.isfinite(rollout.output).all()):
             raise TrainingError(
                 f"the policy's output is not finite for one of {[p.text for p in some]}; resume"

@@ -44,8 +44,7 @@ def open_tuning(options: TuneOptions) -> Tuner | EndingsTuner | PitchPairsTuner:
 
 def ranked(options: TuneOptions) -> tuple[Plan, TuningConfig, RewardModels]:
     """Method and chain, settings, and the judges of a run that is rewarded by them."""
-    named = {"method": options.method, "explore": options.explore, "guide": options.guide}
-    chosen: dict[str, Any] = named | options.weights
+    chosen: dict[str, Any] = {"method": options.method, "guide": options.guide} | options.weights
     of_objective, settings = options.split(Objective, [*chosen])
     objective = from_dict(Objective, of_objective | chosen)
     own, steps, own_eta = options.base.provenance.chain

@@ -21,7 +21,6 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -118,14 +117,6 @@ class PitchDPO(Method):
         draws, beta = self.objective.matching_draws, self.objective.preference_beta
         margins = preference_margins(self.policy, self.setup.reference, sample.drawn, draws)
         return {"preference": preference_loss(margins, beta)}
-
-
-@dataclass(frozen=True, slots=True)
-class PairContours:
-    """The contours of an update, to look at if its loss is not finite."""
-
-    contours: Tensor
-    """(B, 2, 2, P) winners and losers, 0 in the padding"""
 
 
 def preference_margins(
@@ -242,9 +233,6 @@ class PitchPairsTuner(PitchTuner):
         )
         described = {"pairs_sha256": pairs_sha256, "voice": settings.voice, "beta": beta}
         self._learn(PitchDPO(setup), described)
-
-    def _inspected(self, part: Any) -> PairContours:
-        return PairContours(part.parts[0].drawn.samples)
 
     def _validate(self) -> Mapping[str, float | Tensor]:
         """The share of held-out texts' pairs that the policy agrees with, and the guide's loss."""

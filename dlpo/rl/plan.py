@@ -27,7 +27,7 @@ class Plan:
     """Method, reward and chain: what identifies a run, and can't change when it is resumed.
 
     Raises:
-        ConfigError: method, exploration and chain don't fit each other, or there is no reward.
+        ConfigError: method and chain don't fit each other, or there is no reward.
     """
 
     objective: Objective = field(default_factory=Objective)
@@ -44,8 +44,6 @@ class Plan:
         objective, method = self.objective, self.objective.method
         if not self.rewards:
             raise ConfigError("Plan.rewards is empty; expected at least one, such as distillmos")
-        if objective.explore == "step" and not METHODS[method].scores_noise:
-            raise ConfigError(f"{method} can't explore a step; it does not score noise")
         if explores_noise(objective) and not scored_steps(self.chain):
             raise ConfigError(
                 f"{self.steps} steps of {self.schedule} with eta {self.eta:g} add no noise for"

@@ -31,9 +31,6 @@ class MethodRun(TrainingRun):
     def _undo_draw(self, before: Any) -> None:
         """Called if an update failed before its first step."""
 
-    def _inspected(self, part: LossPart) -> Any:
-        """A dataclass of tensors, saved if the loss of a part isn't finite; None saves nothing."""
-
     def _one_update(self) -> dict[str, float]:
         """Draw data and take an optimizer step for each pass over it.
 
@@ -70,5 +67,5 @@ class MethodRun(TrainingRun):
                 with self.accelerator.autocast():
                     loss = self.step(part)
                 if isinstance(part, JoinedPart) and not torch.isfinite(loss):
-                    self._fail(LossBatch(self.method.joined_terms, self._inspected(part)))
+                    self._fail(LossBatch(self.method.joined_terms, part.parts[0]))
                 yield loss

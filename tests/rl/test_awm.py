@@ -112,5 +112,5 @@ def test_awm_anchors_to_the_untuned_policy(toy: type[Toy], noisy_chain: NoiseSch
     objective = Objective("awm", matching_kl=0.5)
     method = AWM(toy.setup(policy, objective, reference=before))
     loss = method(Sample(1.0, rollout, torch.zeros(4, dtype=torch.float64)))
-    expected = 0.5 * policy.distances(rollout, 1, before).mean()
+    expected = 0.5 * policy.matching_losses(rollout, 1, before).mean()
     assert loss.item() == pytest.approx(expected.item())

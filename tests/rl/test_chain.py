@@ -189,7 +189,7 @@ def test_divergence_is_the_squared_distance_of_predictions(
 ) -> None:
     now, before = (toy.chain(toy.Policy(*own), served_chain) for own in ((0.5, 0.2), (0.4, 0.3)))
     rollout = toy.rollout(now.model, served_chain, 4, group=2)
-    moved = now.distances(rollout, 2, before)
+    moved = now.matching_losses(rollout, 2, before)
     found, errors = (
         (moved / rollout.lengths).detach(),
         (now.matching_losses(rollout, 2) / rollout.lengths).detach(),

@@ -131,22 +131,11 @@ class FlowPolicy(Generic[C]):
         samples = self.integrate(conditions, self.noise(conditions, keys, group))
         return FlowDraws(conditions, samples, keys, prompts=tuple(prompts))
 
-    def matching_losses(self, drawn: FlowDraws[C], draws: int) -> Tensor:
+    def matching_losses(
+        self, drawn: FlowDraws[C], draws: int, before: FlowPolicy[C] | None = None
+    ) -> Tensor:
         """(K, B G): see `Policy.matching_losses`; weighted means over the credited points."""
-        noisy, time, target = self._noised(drawn, draws)
-        squared = (self.velocity(drawn.conditions, noisy, time) - target).square()
-        weights = self.weights(drawn.conditions)
-        counted = weights if drawn.credit is None else weights * drawn.credit
-        return _means(squared, counted, counted, draws)
-
-    def distances(self, drawn: FlowDraws[C], draws: int, before: FlowPolicy[C]) -> Tensor:
-        """(K, B G): squared distance of the velocities that two policies predict, in the units of
-        `matching_losses`."""
-        noisy, time, _ = self._noised(drawn, draws)
-        with torch.no_grad():
-            start = before.velocity(drawn.conditions, noisy, time)
-        squared = (self.velocity(drawn.conditions, noisy, time) - start).square()
-        weights = self.weights(drawn.conditions)
+        squared, weights = self._squared(drawn, draws, before), self.weights(drawn.conditions)
         counted = weights if drawn.credit is None else weights * drawn.credit
         return _means(squared, counted, counted, draws)
 
@@ -160,11 +149,7 @@ class FlowPolicy(Generic[C]):
     ) -> Tensor:
         """(): see `Policy.divergence`; of the first `ANCHORED` draws of each prompt."""
         some = replace(drawn, samples=drawn.samples[:, :ANCHORED])
-        noisy, time, _ = self._noised(some, draws)
-        with torch.no_grad():
-            start = before.velocity(some.conditions, noisy, time)
-        squared = (self.velocity(some.conditions, noisy, time) - start).square()
-        weights = self.weights(some.conditions)
+        squared, weights = self._squared(some, draws, before), self.weights(some.conditions)
         where = everywhere if drawn.credit is None else everywhere + outside * (1 - drawn.credit)
         return _means(squared, weights * where, weights, draws).mean()
 
@@ -172,6 +157,14 @@ class FlowPolicy(Generic[C]):
     def own_loss(self, drawn: FlowDraws[C], draws: int) -> Tensor:
         """(B G,): see `Policy.own_loss`."""
         return self.matching_losses(drawn, draws).mean(0)
+
+    def _squared(self, drawn: FlowDraws[C], draws: int, before: FlowPolicy[C] | None) -> Tensor:
+        """(B, G K, ...): squared errors of the velocities, or their distance from `before`'s."""
+        noisy, time, wanted = self._noised(drawn, draws)
+        if before is not None:
+            with torch.no_grad():
+                wanted = before.velocity(drawn.conditions, noisy, time)
+        return (self.velocity(drawn.conditions, noisy, time) - wanted).square()
 
     def _noised(self, drawn: FlowDraws[C], draws: int) -> tuple[Tensor, Tensor, Tensor]:
         """Noisy samples (B, G K, ...), their times (B, G K) and the velocities to match.

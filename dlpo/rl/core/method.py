@@ -273,8 +273,7 @@ class RolloutMethod(Method):
             grouped = returns.detach().view(*returns.shape[:-1], -1, group)
             centred = (grouped - grouped.mean(-1, keepdim=True)) / scale
             return centred.clamp(-bound, bound).view(returns.shape)
-        divided = objective.at_unit_spread or objective.explore != "step"
-        return group_advantages(returns, group, bound, divided)
+        return group_advantages(returns, group, bound)
 
     @torch.no_grad()
     def untuned_replay(self, rollout: Rollout) -> Replay:
