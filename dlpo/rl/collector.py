@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from dlpo.config.tuning import TuningConfig
 from dlpo.errors import TrainingError
-from dlpo.judges.judge import TYPICAL_LEVEL_DB, Scores, at_level
+from dlpo.judges.judge import Scores
 from dlpo.rl.augmentation import augmented
 from dlpo.rl.core.loop import DrawnBatch
 from dlpo.rl.prompts import Prompt, Prompts
@@ -104,9 +103,6 @@ class RolloutCollector:
 
     def _score(self, batch: RolloutBatch) -> dict[str, Scores]:
         clips = batch.clips(self.policy)
-        if self.settings.same_level:
-            level = [at_level(w, clips.sample_rate_hz, TYPICAL_LEVEL_DB) for w in clips.waveforms]
-            clips = replace(clips, waveforms=level)
         clips = augmented(clips) if self.settings.augment else clips
         return judged(self.reward.rewards, clips, self.timer)
 

@@ -50,7 +50,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dlpo.rl.core.matching import matching_terms
+from dlpo.rl.awm import matching_terms
 from dlpo.rl.core.method import RolloutMethod, Sample
 from dlpo.rl.core.objective import Objective
 from dlpo.rl.core.policy_gradient import clipped_surrogate

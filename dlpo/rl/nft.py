@@ -27,8 +27,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dlpo.rl.awm import AWM
-from dlpo.rl.core.matching import weighted_matching
+from dlpo.rl.awm import AWM, weighted_matching
 from dlpo.rl.core.method import Sample, UpdateBatch
 from dlpo.rl.core.objective import Objective
 

@@ -76,9 +76,7 @@ class Tuner(MethodRun):
         self.dataset = data
         data.check_grid(self.base.config.grid)
         super().__init__(settings, out, InitProcessGroupKwargs(timeout=LONGEST_SILENCE))
-        prompts = validation_prompts(
-            data, settings.validation_sentences, settings.validation_longest_s, plan.language
-        )
+        prompts = validation_prompts(data, settings.validation_sentences, plan.language)
         reach, device = reach_of(self.base.model, prompts[0]), self.accelerator.device
         plan.check(settings)
         learning = freeze_all_but(self.base.model, settings.part, data.voices)
@@ -120,10 +118,9 @@ class Tuner(MethodRun):
 
     def _add_adversary(self) -> None:
         """Train against an adversary where the control's loss is learned from."""
-        recordings, supervised = self.method.setup.recordings, self.plan.method.supervised
-        published = isinstance(self.model, WaveGrad2)
-        if self.training.adversary and not published and supervised(self.plan.objective):
-            assert recordings is not None
+        recordings = self.method.setup.recordings
+        wanted = self.training.adversary and not isinstance(self.model, WaveGrad2)
+        if wanted and self.method.supervised and recordings is not None:
             recordings.add_adversary(self.accelerator)
 
     # ------------------------------------------------------------------ the run on disk

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from dlpo.checkpoint import load_checkpoint
@@ -26,8 +27,9 @@ from dlpo.rl.core.rollout import Rollout
 from dlpo.rl.dlpo import GUIDE_DRAWS
 from dlpo.rl.methods import METHODS
 from dlpo.rl.plan import Plan
+from dlpo.rl.recordings import supervised_loss
 from dlpo.rl.spoken_chain import freeze_all_but
-from dlpo.rl.supervised import supervised_loss
+from dlpo.training.adversary import AdversarialTrainer
 from tests.rl.conftest import Toy, rows_of
 
 LEARNS_FROM_ROLLOUTS = [name for name in METHODS if name != "control"]
@@ -165,7 +167,7 @@ def test_control_loss_guides_direct(
     guided = Objective("direct", alpha=0.5, beta=3.0, guide="recordings")
     control = on_recordings(METHODS["control"], Objective("control"))
     torch.testing.assert_close(on_recordings(METHODS["direct"], guided), 3 * control)
-    assert METHODS["direct"].supervised(guided)
+    assert METHODS["direct"].supervised
     alone, half = (
         method(part_of(method, rollout, rewards))
         for method in (learner(Objective("direct")), learner(guided))
@@ -207,3 +209,20 @@ def test_passes_need_a_correction(objective: Objective, allowed: bool) -> None:
     else:
         with pytest.raises(ConfigError, match="passes is 2; expected 1"):
             plan.check(TuningConfig(passes=2))
+
+
+def test_the_adversary_learns_and_adds_its_losses(
+    voice: SpectralWaveGrad2, recorded: RecordedSamples, served_chain: NoiseSchedule
+) -> None:
+    def loss(adversary: AdversarialTrainer | None) -> torch.Tensor:
+        part = RecordedPart(recorded, torch.Generator().manual_seed(0))
+        return supervised_loss(ChainPolicy(voice, served_chain), part, adversary)
+
+    adversary = AdversarialTrainer(Accelerator(cpu=True), 4e-4, 1.0)
+    before = [p.clone() for p in adversary.adversary.parameters()]
+    with_adversary = loss(adversary)
+    with_adversary.backward()
+    assert with_adversary > loss(None)
+    assert bool(torch.isfinite(voice.spectrum_out.weight.grad).all())
+    after = adversary.adversary.parameters()
+    assert not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))

@@ -138,16 +138,6 @@ def test_one_step_chain_learns_by_the_direct_gradient(
         tuning.tuner("other", Objective("ddpo"), steps=1)
 
 
-def test_level_does_not_change_a_levelled_score(
-    tuning: Tuning, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    collector = tuning.tuner(rewards=[tuning.Loudness()], same_level=True).collector
-    batch, plain = collector.collect(0), collector.policy.model.to_waveform
-    before = collector.judge(batch)[1]["reward/loudness"]
-    monkeypatch.setattr(collector.policy.model, "to_waveform", lambda x0: 1.5 * plain(x0))
-    assert collector.judge(batch)[1]["reward/loudness"] == pytest.approx(before, abs=1e-3)
-
-
 @pytest.mark.full
 @pytest.mark.parametrize(("method", "learning_rate"), [("dlpo", 3e-3), ("direct", 3e-4)])
 def test_tuning_raises_reward_on_unseen_sentences(

@@ -107,6 +107,8 @@ class Method(nn.Module):
     """whether the draws of a prompt are compared, so that two or more are needed"""
     scores_noise: ClassVar[bool] = False
     """whether it uses the density of a chain's noise, which one step or eta = 0 lacks"""
+    supervised: ClassVar[bool] = False
+    """whether its loss on recordings is the control's, which may have an adversary"""
     fixed: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """what it sets of its objective, whatever a run says"""
 
@@ -139,11 +141,6 @@ class Method(nn.Module):
     @classmethod
     def needs_recordings(cls, objective: Objective) -> bool:
         """Whether it learns from recordings."""
-        return False
-
-    @classmethod
-    def supervised(cls, objective: Objective) -> bool:
-        """Whether its loss on recordings is the control's, which may have an adversary."""
         return False
 
     @classmethod
