@@ -17,11 +17,6 @@ from dlpo.text.languages import LANGUAGES
 HEAR_WORDS = frozenset({"words", "whisper"})  # rewards that compare what is heard with the text
 
 
-def explores_noise(objective: Objective) -> bool:
-    """Whether an objective needs a chain whose steps draw noise."""
-    return METHODS[objective.method].scores_noise
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Method, reward and chain: what identifies a run, and can't change when it is resumed.
@@ -41,13 +36,12 @@ class Plan:
     """above 0 for a method that explores the chain's noise"""
 
     def __post_init__(self) -> None:
-        objective, method = self.objective, self.objective.method
         if not self.rewards:
             raise ConfigError("Plan.rewards is empty; expected at least one, such as distillmos")
-        if explores_noise(objective) and not scored_steps(self.chain):
+        if self.method.scores_noise and not scored_steps(self.chain):
             raise ConfigError(
                 f"{self.steps} steps of {self.schedule} with eta {self.eta:g} add no noise for"
-                f" {method} to explore; choose at least 2 steps and eta > 0"
+                f" {self.objective.method} to explore; choose at least 2 steps and eta > 0"
             )
 
     @property

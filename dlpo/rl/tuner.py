@@ -19,10 +19,11 @@ from dlpo.config.tuning import TuningConfig
 from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.model.build import Model
 from dlpo.model.wavegrad2 import WaveGrad2
-from dlpo.rl.assembly import collector_of, method_of
+from dlpo.rl.assembly import method_of
+from dlpo.rl.collector import RolloutCollector
 from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain, validation_recordings
 from dlpo.rl.plan import Plan
-from dlpo.rl.prompts import validation_prompts
+from dlpo.rl.prompts import Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.run import MethodRun
 from dlpo.rl.spoken_chain import SpokenChain, freeze_all_but, reach_of
@@ -89,8 +90,13 @@ class Tuner(MethodRun):
         self.panel = ValidationPanel(
             self.reference, prompts, models, recorded, self.timer, settings.rows
         )
-        self.collector = collector_of(
-            plan, policy, data, models, self.processes, self.timer, settings
+        self.collector = RolloutCollector(
+            policy,
+            Prompts(data, settings.seed, settings.longest_s, plan.language),
+            models.reward,
+            self.processes,
+            self.timer,
+            settings,
         )
         self.method = method_of(plan, self.collector, self.reference, data, models)
         decay = 0.0 if settings.part == "adapters" else settings.weight_decay

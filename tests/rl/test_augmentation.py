@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 import torch
@@ -14,8 +12,7 @@ from dlpo.judges.distillmos import DistillMOS
 from dlpo.judges.judge import listen_at
 from dlpo.rl import augmentation
 from dlpo.rl.augmentation import augment, band_limited
-from dlpo.rl.core.conditions import Key
-from dlpo.rl.differentiable import DifferentiableJudge, SpectralResampler, augmented_judge
+from dlpo.rl.differentiable import DifferentiableJudge, SpectralResampler
 
 RATE_HZ = PUBLISHED_GRID.sample_rate_hz
 
@@ -67,36 +64,28 @@ def test_band_ends_where_it_should() -> None:
         assert min(lost, 100) == pytest.approx(lost_db, abs=0.1), hertz
 
 
-def power(waveforms: Tensor, samples: Tensor, *_: object) -> Tensor:
-    """A judge that likes it loud."""
-    return waveforms.square().sum(1) / samples
-
-
 def test_the_judge_hears_each_clip_changed_at_its_own_length() -> None:
     heard: list[Tensor] = []
 
-    def listens(waveforms: Tensor, samples: Tensor, keys: Sequence[Key], *_: object) -> Tensor:
-        heard.append(waveforms)
-        return power(waveforms, samples)
+    class Listens:
+        sample_rate_hz = RATE_HZ
+        takes_bfloat16 = False
+
+        def score_with_gradient(self, waveform: Tensor, text: str) -> Tensor:
+            heard.append(waveform)
+            return waveform.sum()
 
     clips = torch.stack([tone(), torch.cat([tone(200, 9_000), torch.zeros(RATE_HZ - 9_000)])])
-    augmented_judge(listens, RATE_HZ)(
-        clips, torch.tensor([RATE_HZ, 9_000]), [KEY, (1, 2, 4, 0)], TEXTS
+    DifferentiableJudge(Listens(), RATE_HZ, augments=True)(
+        clips, torch.tensor([RATE_HZ, 9_000]), KEYS, TEXTS
     )
-    first, second = heard[0]
-    torch.testing.assert_close(first, augment(clips[0], RATE_HZ, KEY, 14_000))
-    torch.testing.assert_close(
-        second[:9_000], augment(clips[1, :9_000], RATE_HZ, (1, 2, 4, 0), 14_000)
-    )
-    assert not second[9_000:].any()
+    for row, length, key, found in zip(clips, (RATE_HZ, 9_000), KEYS, heard, strict=True):
+        torch.testing.assert_close(found, augment(row[:length], RATE_HZ, key, 14_000))
 
 
-def test_gradient_agrees_with_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(augmentation, "NOISE_DB", (-300.0, -300.0))
-    judge = augmented_judge(power, RATE_HZ)
-    x = torch.randn(2, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    keys, samples = [KEY, (5, 6, 7, 0)], torch.tensor([40, 30])
-    assert torch.autograd.gradcheck(lambda w: judge(w, samples, keys, TEXTS), x.requires_grad_())
+def test_gradient_agrees_with_finite_differences(no_noise: None) -> None:
+    x = torch.randn(40, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.autograd.gradcheck(lambda w: augment(w, RATE_HZ, KEY, 14_000), x.requires_grad_())
 
 
 def test_waveforms_arrive_as_they_do_at_the_judge() -> None:

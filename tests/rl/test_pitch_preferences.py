@@ -18,18 +18,14 @@ from dlpo.audio import Waveform, write_wav
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.tuning import PitchPairsTuning
 from dlpo.data.dataset import Corpora
-from dlpo.data.preferences import PreferencePair
+from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
 from dlpo.errors import DataError
 from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.rl.endings import movement_weights
 from dlpo.rl.pitch_conditioning import in_time
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_preferences import (
-    PitchPairsTuner,
-    heard_pairs,
-    preference_loss,
-    preference_margins,
-)
+from dlpo.rl.pitch_preferences import PitchPairsTuner, preference_loss, preference_margins
+from dlpo.rl.preferences import heard_pairs, pairs_sha256
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from tests.toys import save_contour_toy
@@ -91,22 +87,43 @@ def test_contours_are_tracked_in_the_audio(voice: Path, wav: Wav) -> None:
     torch.testing.assert_close(pair.loser[:, inner], -rising[:, inner], atol=0.2, rtol=0)
 
 
-def test_pairs_without_a_pitch_are_left_out(
+def test_pairs_that_do_not_fit_are_left_out_with_a_warning(
     voice: Path, wav: Wav, caplog: pytest.LogCaptureFixture
 ) -> None:
     policy = PitchFlow(load_checkpoint(voice).model)
-    flat = torch.zeros(2, len(prompt_of(TEXTS[0]).symbols))
-    hum = wav("hum", hummed(policy, prompt_of(TEXTS[0]), flat))
-    click = np.zeros(len(hummed(policy, prompt_of(TEXTS[0]), flat)), np.float32)
+    spoken = hummed(policy, prompt_of(TEXTS[0]), torch.zeros(2, len(prompt_of(TEXTS[0]).symbols)))
+    hum, click = wav("hum", spoken), np.zeros(len(spoken), np.float32)
+    silence = wav("silence", click)
     click[900] = 0.5
-    unvoiced = PreferencePair(TEXTS[0], wav("click", click), hum)
-    paced = PreferencePair("Hello?", hum, hum)
+    unfit = {
+        "at a different pace from the voice": PreferencePair("Hello?", hum, hum),
+        "with several sentences": PreferencePair("Hello. Good morning.", hum, hum),
+        "with silent audio": PreferencePair(TEXTS[0], silence, hum),
+        "without a voiced sound": PreferencePair(TEXTS[0], wav("click", click), hum),
+        "without words": PreferencePair("?!", hum, hum),
+    }
     with caplog.at_level(logging.WARNING):
-        kept = heard_pairs([unvoiced, PreferencePair(TEXTS[0], hum, hum), paced], policy, None)
+        kept = heard_pairs([*unfit.values(), PreferencePair(TEXTS[0], hum, hum)], policy, None)
     assert len(kept) == 1
-    assert "1 at a different pace from the voice, 1 without a voiced sound" in caplog.text
-    with pytest.raises(DataError, match="none of 1 preference pairs"):
-        heard_pairs([paced], policy, None)
+    assert ", ".join(f"1 {reason}" for reason in unfit) in caplog.text
+    with pytest.raises(DataError, match="none of 5 preference pairs"):
+        heard_pairs([*unfit.values()], policy, None)
+
+
+def test_the_hash_depends_on_the_pairs_and_their_wavs(wav: Wav, tmp_path: Path) -> None:
+    noise = 0.05 * np.random.default_rng(0).standard_normal(9_000).astype(np.float32)
+    pair = PreferencePair("Hello there.", wav("winner", noise), wav("loser", noise))
+    path, other = tmp_path / "pairs.jsonl", tmp_path / "other.jsonl"
+    write_pairs(path, [pair])
+    write_pairs(other, [pair, pair])
+    before = pairs_sha256(path, read_pairs(path))
+    assert before == pairs_sha256(path, read_pairs(path))
+    assert before != pairs_sha256(other, read_pairs(other))
+    write_wav(pair.winner, 0.5 * pair.waveforms(RATE_HZ)[0], RATE_HZ)
+    assert before != pairs_sha256(path, read_pairs(path))
+    pair.winner.unlink()
+    with pytest.raises(DataError, match="can't be read"):
+        pairs_sha256(path, [pair])
 
 
 def listened(

@@ -1,4 +1,4 @@
-"""Every training run learns, and goes on as if it had never stopped, unless its state is damaged."""
+"""Every training run learns, and goes on as if it had never stopped, or refuses a damaged state."""
 
 from __future__ import annotations
 
