@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dlpo.errors import DlpoError
-from dlpo.rl.core.method import JoinedPart, LossPart, Method
+from dlpo.rl.core.method import LossPart, Method
 from dlpo.rl.timer import StageTimer
 from dlpo.training.run import LossBatch, TrainingRun
 
@@ -59,13 +59,13 @@ class MethodRun(TrainingRun):
                 figures |= self.method.measure(batch)
         return figures | batch.figures
 
-    def _losses(self, parts: Sequence[LossPart]) -> Iterator[Tensor]:
+    def _losses(self, parts: Sequence[Sequence[LossPart]]) -> Iterator[Tensor]:
         """The loss of each part; processes exchange gradients after the last one."""
         for part in parts:
             last = part is parts[-1]
             with nullcontext() if last else self.accelerator.no_sync(self.step):
                 with self.accelerator.autocast():
-                    loss = self.step(part)
-                if isinstance(part, JoinedPart) and not torch.isfinite(loss):
-                    self._fail(LossBatch(self.method.joined_terms, part.parts[0]))
+                    loss = self.step(*part)
+                if self.method.setup.joined and not torch.isfinite(loss):
+                    self._fail(LossBatch(self.method.joined_terms, part[0]))
                 yield loss

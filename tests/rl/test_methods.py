@@ -20,7 +20,7 @@ from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.core.chain import ChainPolicy
 from dlpo.rl.core.conditions import Conditions, seed_keys
-from dlpo.rl.core.method import LossPart, Method, RecordedPart, RolloutMethod, Sample
+from dlpo.rl.core.method import Method, RecordedPart, RolloutMethod, Sample
 from dlpo.rl.core.objective import MethodName, Objective
 from dlpo.rl.core.policy import RecordedSamples
 from dlpo.rl.core.rollout import Rollout
@@ -68,7 +68,7 @@ def learner(toy: type[Toy], policy: ChainPolicy) -> Callable[..., Method]:
     return made
 
 
-def part_of(method: Method, rollout: Rollout, rewards: Tensor) -> LossPart:
+def part_of(method: Method, rollout: Rollout, rewards: Tensor) -> Sample:
     """Some chains as the method takes them."""
     assert isinstance(method, RolloutMethod)
     return Sample(1.0, rollout, method.compute_advantages(rollout, rewards))
