@@ -25,7 +25,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dlpo.rl.core.matching import weighted_matching
+from dlpo.rl.awm import weighted_matching
 from dlpo.rl.core.method import RolloutMethod, Sample
 
 
