@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +28,7 @@ import typer
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.checkpoint import load_checkpoint
-from dlpo.commit import current_commit
+from dlpo.checkpoint import Checkpoint, load_checkpoint
 from dlpo.config.strict import from_dict
 from dlpo.config.tuning import EndingsTuning
 from dlpo.data.dataset import Corpora
@@ -47,7 +45,7 @@ from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.text.languages import known_language
 from dlpo.training.contour_losses import RecordedContours, contour_figures
-from dlpo_bench.record import Measured, machine, write_record
+from dlpo_bench.record import Measured, write_record
 from dlpo_bench.statistics import RESAMPLES, SEED, of_resamples
 from dlpo_cli.options import Settings, parse_settings
 from research import RECORDS, run_study, study_command
@@ -75,7 +73,6 @@ BENT_ST = (6.0, 10.0)  # semitones by which the rules bend a question's end; the
 RISES = (1.0, 2.0, 3.0, 4.0)  # semitones that questions' ends have come up by, where arms are read
 DRAWS = 4  # of each text and voice
 DRAWS_OF_RECORDING = 4
-SPENT = "spent.json"  # CPU-seconds and scores, and what ran it, beside a finished run
 KINDS: Mapping[str, EndingKind] = {
     "yn": "yes_no", "wh": "wh", "st": "statement", "dq": "declarative",
 }  # fmt: skip
@@ -107,19 +104,13 @@ class Reader:
     """Reads a flow: how it ends the test's texts, and what became of the rest.
 
     Args:
-        policy: untuned.
+        base: untuned.
         prompts: the test's.
         data: whose voices speak, and whose validation recordings are drawn again.
-        languages: see `EndingFigures`.
     """
 
-    def __init__(
-        self,
-        policy: PitchFlow,
-        prompts: Sequence[EndingPrompt],
-        data: Corpora,
-        languages: Mapping[str, str],
-    ) -> None:
+    def __init__(self, base: Checkpoint, prompts: Sequence[EndingPrompt], data: Corpora) -> None:
+        policy, languages = PitchFlow(base.model.requires_grad_(False)), base.provenance.languages
         held_out = RecordedContours(data, "validation", policy.model.config.rows)
         self.recorded = [held_out.collate([one]) for one in held_out.utterances]
         voices = [name for name in policy.model.config.speakers if name in data.voices]
@@ -201,65 +192,41 @@ def main(
 ) -> None:
     """Run the arms, print and record how each ends sentences."""
     torch.set_num_threads(1)
-    base = load_checkpoint(checkpoint)
-    policy = PitchFlow(base.model.requires_grad_(False))
-    corpora, prompts = Corpora(data, [1.0] * len(data)), read_all_prompts(texts, without)
-    reader = Reader(policy, read_tests(test), corpora, base.provenance.languages)
-    start = reader.read(policy.flow)
-    labels, seeds = arm or list(ARMS), seed or [0]
-    ReadRun.reader = reader
-    for number, label in itertools.product(seeds, labels):
-        folder, changes = folder_of(out, label, number), ARMS[label]
-        if (folder / SPENT).exists():
-            continue
-        of_run = {name: value for name, value in changes.items() if hasattr(EndingsTuning(), name)}
+    base, corpora = load_checkpoint(checkpoint), Corpora(data, [1.0] * len(data))
+    prompts = read_all_prompts(texts, without)
+    reader = ReadRun.reader = Reader(base, read_tests(test), corpora)
+    start = reader.read(reader.figures.policy.flow) | {"update": np.array(0.0)}
+    found, runs, curves = dict[str, Any](), dict[str, Any](), dict[str, list[Curve]]()
+    for number, label in itertools.product(seed or [0], arm or ARMS):
+        of_run = {name: of for name, of in ARMS[label].items() if hasattr(EndingsTuning(), name)}
         values = {**parse_settings(settings or ()), **of_run, "seed": number}
         tuning = from_dict(EndingsTuning, values)
-        objective = endings_objective(**{k: v for k, v in changes.items() if k not in of_run})
-        began = time.process_time()
+        others = {name: of for name, of in ARMS[label].items() if name not in of_run}
         kind = BentRun if label == LEARNED_RULE else ReadRun
-        run = kind(checkpoint, corpora, prompts, folder, objective, tuning)
+        folder = out / f"{label}-{number}".replace(" ", "-")
+        run = kind(checkpoint, corpora, prompts, folder, endings_objective(**others), tuning)
         run.run()
         if run.stop_signal:
             return
-        spent = {
-            "cpu_s": round(time.process_time() - began, 1),
-            "scores": tuning.updates * tuning.sentences * tuning.draws,
-            "by": machine() | {"torch": torch.__version__, "commit": current_commit()},
-        }
-        (folder / SPENT).write_text(json.dumps(spent))
-        print(folder, json.dumps(spent["cpu_s"]), flush=True)
-    found, runs, curves = dict[str, Any](), dict[str, Any](), dict[str, list[Curve]]()
+        curves.setdefault(label, []).append(curve_of(folder, start))
+        runs[f"{label}, seed {number}"] = shown(summary(curves[label][-1], reader.rising))
     for semitones in BENT_ST:
         read = reader.figures
         endings = zip(read.prompts, read.sentences, read.before, strict=True)
-        bent = reader.of_draws([ruled(*ending, semitones) for ending in endings])
-        both = {"update": np.zeros(2), "crps": np.stack([start["crps"]] * 2)}
-        both |= {name: np.stack([start[name], bent[name]]) for name in bent}
+        bent = start | reader.of_draws([ruled(*ending, semitones) for ending in endings])
+        both = {name: np.stack([start[name], of]) for name, of in bent.items()}
         found[f"rule {semitones:g}"] = shown(summary(both, reader.rising))
-    for label, number in itertools.product(labels, seeds):
-        folder = folder_of(out, label, number)
-        curve = curve_of(folder, start)
-        curves.setdefault(label, []).append(curve)
-        spent = json.loads((folder / SPENT).read_text())
-        runs[f"{label}, seed {number}"] = shown(summary(curve, reader.rising)) | spent
     found |= compared(curves, reader.rising)
     print(json.dumps(found, indent=1))
     if record:
         print(write_record("endings", Measured(found, runs), study_command("endings"), RECORDS))
 
 
-def folder_of(out: Path, label: str, seed: int) -> Path:
-    """Of a run."""
-    return out / f"{label.replace(' ', '-')}-{seed}"
-
-
 def curve_of(folder: Path, start: Mapping[str, Array]) -> Curve:
     """A run's readings, the untuned voice first: (U, ...) each, and `update` (U,)."""
     files = sorted((folder / "readings").glob("*.npz"))
-    read = [start, *(dict(np.load(file)) for file in files)]
-    curve = {name: np.stack([one[name] for one in read]) for name in start}
-    return curve | {"update": np.array([0.0, *(float(file.stem) for file in files)])}
+    read = [start, *(dict(np.load(one)) | {"update": np.array(float(one.stem))} for one in files)]
+    return {name: np.stack([one[name] for one in read]) for name in start}
 
 
 def summary(
