@@ -76,8 +76,7 @@ def make_page(records: Path, out: Path) -> tuple[str, list[str]]:
         newest: dict[Any, Found] = {}  # by part of the section
         for one in found:
             if one.record.kind == kind:
-                parts_of = PARTS.get(kind, lambda record: [""])
-                for part in parts_of(one.record):
+                for part in PARTS[kind](one.record) if kind in PARTS else [""]:
                     newest.setdefault(part, one)
         if newest:
             sources = [one for one in found if any(one is used for used in newest.values())]
