@@ -10,6 +10,9 @@ import pytest
 
 from recipe.speech.without_sound import Boundaries, Voicing, read, without_slides, write
 
+HEARD = np.r_[np.zeros(60, bool), np.ones(40, bool)]  # 100 frames a second
+PITCH = np.full(100, 120, np.float32)
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -39,8 +42,6 @@ SEGMENTS = [
     Segment("S", 0.2, 0.6),
     Segment("AA1", 0.6, 1.0),
 ]
-HEARD = np.r_[np.zeros(60, bool), np.ones(40, bool)]  # 100 frames a second
-PITCH = np.full(100, 120, np.float32)
 
 
 def test_boundaries_move_as_they_did_where_there_was_sound(tmp_path: Path) -> None:
