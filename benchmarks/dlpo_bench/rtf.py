@@ -330,7 +330,8 @@ def measure_rtf(options: RtfOptions, tell: Tell = silent) -> Measured:
     if steps not in manifest.available_steps:
         offer = ", ".join(map(str, manifest.available_steps))
         raise InputError(f"steps is {steps}; voice {options.voice!r} has {offer}")
-    assert options.rounds and options.budget_s  # of the preset
+    assert options.rounds is not None  # the preset has filled them
+    assert options.budget_s is not None
     checkpoint = load_weights(options.checkpoint, bundle)
     chain, paper = manifest.noise_schedule, PAPER_CHAIN
     with pinned(options.threads, options.core) as cores:
