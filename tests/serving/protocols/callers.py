@@ -21,7 +21,15 @@ from wyoming.client import AsyncTcpClient
 from wyoming.event import Event, write_event
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_serving.protocols import deepgram, jambonz, kokoro, openai_speech, riva_realtime, vapi
+from dlpo_serving.protocols import (
+    deepgram,
+    deepgram_flux,
+    jambonz,
+    kokoro,
+    openai_speech,
+    riva_realtime,
+    vapi,
+)
 from dlpo_serving.protocols import wyoming as wyoming_api
 from dlpo_serving.protocols.api import Api
 from dlpo_serving.protocols.cartesia import server as cartesia
@@ -415,6 +423,10 @@ WAYS: dict[str, Caller] = {
     ),
     "Deepgram's socket": Socket(
         deepgram.API, messages.deepgram_socket, of_type("Flushed"), None, ({"type": "Clear"},)
+    ),
+    "Flux": Socket(
+        deepgram_flux.API, messages.flux_socket, of_type("SpeechMetadata"), None,
+        ({"type": "Interrupt"},),
     ),
     "jambonz's socket": Socket(
         jambonz.API, messages.jambonz_socket, lambda one: False, None, ({"type": "clear"},)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -17,7 +18,13 @@ from dlpo_serving.protocols.http import connections
 from dlpo_serving.protocols.http.connections import owner_of
 from dlpo_serving.rpc import interceptor
 from tests.callers import WAIT_S, rest_of, wait_until
-from tests.serving.conftest import Authority, RunningServer, StartServer, running_server
+from tests.serving.conftest import (
+    Authority,
+    GatedEngine,
+    RunningServer,
+    StartServer,
+    running_server,
+)
 from tests.serving.resilience.conftest import Attack
 
 GREEDY, OTHER = "127.0.0.2", "127.0.0.3"
@@ -251,3 +258,42 @@ def test_malformed_handshake_ends_only_its_connection(tls_server: TlsServer) -> 
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
         rest_of(plain)
     assert tls_server.status(GREEDY) == 200
+
+
+@pytest.mark.parametrize("gate", ["open", "shut"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("format", ["mp3", "pcm"])
+def test_a_client_that_stops_sending_is_answered(
+    format: str,
+    version: str,
+    gate: str,
+    gated_server: StartServer,
+    gated_engine: GatedEngine,
+    connect: Connect,
+) -> None:
+    """As `nc -N` does; one that closes its socket instead frees its place, as other tests see."""
+    server = gated_server(http_port=0)
+    connection = connect(server)
+    if gate == "open":
+        gated_engine.free()
+    body = json.dumps({"input": "Hello.", "response_format": format})
+    head = f"POST /v1/audio/speech HTTP/{version}\r\nHost: localhost\r\nContent-Length: {len(body)}"
+    connection.sendall(f"{head}\r\nContent-Type: application/json\r\n\r\n{body}".encode())
+    connection.shutdown(socket.SHUT_WR)
+    if gate == "shut":
+        assert gated_engine.waiting.acquire(timeout=WAIT_S)
+        gated_engine.free()
+    reply = http.client.HTTPResponse(connection)
+    reply.begin()
+    assert reply.status == 200
+    assert len(reply.read()) > 1_000
+    assert connection.recv(1) == b""
+
+
+def test_an_idle_client_that_stops_sending_is_let_go(attacked: Attack, connect: Connect) -> None:
+    with attacked(http_port=0) as server:
+        connection = connect(server)
+        assert status(connection, "/healthz") == 200
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(100):
+            pass
