@@ -159,27 +159,6 @@ async def test_renewed_certificate_is_used_with_its_key(
     assert len([line for line in message if "read again" in line]) == 2
 
 
-async def test_a_renewed_key_whose_mode_is_corrected_is_used(
-    authority: Authority, caplog: pytest.LogCaptureFixture, clock: Clock
-) -> None:
-    served, renewed = authority.issue("server"), authority.issue("next")
-    files = TlsFiles(served.certificate, served.key)
-
-    async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
-        renewed.certificate.replace(served.certificate)
-        renewed.key.replace(served.key)
-        served.key.chmod(0o644)
-        for clock.now_s in (10, 20):
-            assert await ask_http(http_port, authority) == served.serial
-            assert await ask_grpc(port, authority) == "OK"
-        served.key.chmod(0o600)
-        clock.now_s = 30
-        assert await ask_http(http_port, authority) == renewed.serial
-
-    errors = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
-    assert len([one for one in errors if "has mode 0644" in one]) == 2  # one for each port
-
-
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_sessions_end_with_their_authority(
     version: ssl.TLSVersion, authority: Authority, stranger: Authority, tmp_path: Path, clock: Clock

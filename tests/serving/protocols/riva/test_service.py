@@ -94,22 +94,6 @@ def samples(audio: bytes) -> np.ndarray:
     return np.frombuffer(audio, "<i2")
 
 
-def test_the_unary_reply_and_the_stream_are_the_offline_audio(
-    server: RunningServer, riva_client: RivaClient, synthesizer: Synthesizer
-) -> None:
-    unary = riva_client(server.address, "synthesize", arguments={"text": TEXT})
-    stream = riva_client(server.address, "synthesize_online", arguments={"text": TEXT})
-
-    assert (unary.code, unary.details) == ("OK", "")
-    assert len(stream.replies) > 2
-    assert stream.audio == unary.audio
-    expected = synthesizer.speak(SpeechRequest(TEXT))
-    np.testing.assert_array_equal(samples(unary.audio), to_pcm16(expected))
-    (reply,) = unary.replies
-    assert reply.words == []  # nobody asked
-    assert len(reply.predicted_durations) == len(reply.processed_text.split())
-
-
 def test_texts_of_one_call_are_spoken_in_order_as_one_audio(
     server: RunningServer, riva_client: RivaClient
 ) -> None:
