@@ -165,6 +165,7 @@ def test_a_stream_that_is_removed_hears_nothing_more(
     gated_engine.free()
     assert executor.run(lambda: threading.current_thread().name).result(WAIT_S) == "lane-0"
     assert ear.heard.empty()  # the lane has come back
+    assert gated_engine.calls.count("denoiser_3") == 1
     with pytest.raises(ZeroDivisionError):
         executor.run(lambda: 1 // 0).result(WAIT_S)
 

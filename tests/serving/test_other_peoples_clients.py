@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import av
 import pytest
 
-from tests.callers import ServerProcess, free_port, python_of, server_process
+from tests.callers import ServerProcess, built, free_port, python_of, server_process
 
 pytestmark = pytest.mark.full
 
@@ -92,10 +91,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with what the wheels of our packages for frameworks install."""
     folder = tmp_path_factory.mktemp("packages")
     for name in ("pipecat-dlpo", "livekit-plugins-dlpo"):
-        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
-        subprocess.run([*command, "--directory", folder], check=True, cwd=ROOT / "deploy" / name)
-    for wheel in folder.glob("*.whl"):
-        zipfile.ZipFile(wheel).extractall(folder / "installed")
+        wheel = zipfile.ZipFile(built(ROOT / "deploy" / name, folder))
+        wheel.extractall(folder / "installed")
     return str(folder / "installed")
 
 

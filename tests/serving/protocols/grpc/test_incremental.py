@@ -110,33 +110,6 @@ def test_flush_speaks_what_has_no_end_yet(server: RunningServer, writer: Writer)
     assert rest[-1].totals.processed_text == "noise becomes\nspeech"
 
 
-@pytest.mark.parametrize(
-    ("requests", "field"),
-    [
-        (texts(["Hello."]), "config"),
-        ([FLUSH], "config"),
-        ([Request()], "config"),
-        ([CONFIG, *texts(["Hello. "]), CONFIG], "config"),
-        ([CONFIG, Request()], "part"),
-        ([CONFIG], "text"),
-        ([CONFIG, *texts(["?!", "..."])], "text"),
-        ([CONFIG, *texts(["word "] * 500)], "text"),
-        ([Request(config={"speed": 9})], "config.speed"),
-        ([Request(config={"encoding": 99})], "config.encoding"),
-    ],
-    ids=[
-        "text first", "flush first", "empty first", "config twice", "empty message",
-        "no text", "no words", "too long", "speed", "encoding",
-    ],
-)  # fmt: skip
-def test_invalid_argument_names_the_field(
-    server: RunningServer, requests: list[Request], field: str
-) -> None:
-    refused = refusal(server.stub.IncrementalSynthesize, iter(requests))
-
-    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
-
-
 def test_undecodable_bytes_are_an_invalid_argument(server: RunningServer) -> None:
     call = server.channel.stream_stream("/dlpo.v1.SpeechService/IncrementalSynthesize")
 
