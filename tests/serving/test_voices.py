@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -26,7 +25,7 @@ from dlpo_serving.voices.registry import open_voices
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import fake_voice
 from tests.fake_engine import FakeEngine
-from tests.serving.conftest import RunningServer
+from tests.serving.conftest import StartServer
 
 REQUEST = SpeechRequest("Tomato.", seed=1)
 ENCODE_S, SYMBOL_S = 0.004, 0.0001
@@ -98,7 +97,7 @@ def test_shares_are_normalized(voices_bundle: Path) -> None:
 
 
 def test_a_server_offers_every_voice_and_mix(
-    synthesizer: Synthesizer, start_server: Callable[..., RunningServer]
+    synthesizer: Synthesizer, start_server: StartServer
 ) -> None:
     server = start_server(synthesizer)
     with SpeechClient(server.address) as client:

@@ -6,7 +6,6 @@ import logging
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from dlpo_serving.protocols.endpoints import SERVICES, caller_stayed
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.rpc.interceptor import REFLECTION
 from tests.callers import WAIT_S, free_port
-from tests.serving.conftest import RunningServer
+from tests.serving.conftest import StartServer
 
 if TYPE_CHECKING:
     from conftest import Authority, Issued
@@ -43,9 +42,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 class Guarded:
     """The server, and callers with and without what it asks for."""
 
-    def __init__(
-        self, start_server: Callable[..., RunningServer], ca: Authority, folder: Path
-    ) -> None:
+    def __init__(self, start_server: StartServer, ca: Authority, folder: Path) -> None:
         served = ca.issue("server")
         self.ca = ca
         self.client = ca.issue("client")
@@ -92,9 +89,7 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(
-    start_server: Callable[..., RunningServer], authority: Authority, tmp_path: Path
-) -> Guarded:
+def guarded(start_server: StartServer, authority: Authority, tmp_path: Path) -> Guarded:
     return Guarded(start_server, authority, tmp_path)
 
 

@@ -6,7 +6,7 @@ import inspect
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +29,7 @@ from dlpo_serving.operations.keys import new_key
 from dlpo_serving.operations.logs import LogFormat, configure_logs
 from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
 from dlpo_serving.operations.tracing import CallTracer
-from tests.serving.conftest import RunningServer
+from tests.serving.conftest import StartServer
 
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -181,7 +181,7 @@ def collector(got: list[Span]) -> Iterator[str]:
 
 
 def test_call_log_and_spans_hold_no_text_or_token(
-    start_server: Callable[..., RunningServer], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    start_server: StartServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     trace, got = "4bf92f3577b34da6a3ce929d0e0e4736", list[Any]()
     token = new_key(tmp_path / "keys.toml", "alice")

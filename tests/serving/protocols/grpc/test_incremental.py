@@ -68,9 +68,7 @@ def test_a_stream_has_info_then_audio_then_totals(server: RunningServer) -> None
     assert totals.samples == len(audio_of(parts)) // 2
 
 
-def test_text_letter_by_letter_equals_the_whole(
-    server: RunningServer,
-) -> None:
+def test_text_letter_by_letter_equals_the_whole(server: RunningServer) -> None:
     parts = parts_of(server, [CONFIG, *texts(TEXT)])
 
     whole = parts_of(server, [CONFIG, *texts([TEXT])])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +16,7 @@ from dlpo_serving.encodings.wire import decode_samples, encoding_message, read_e
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import WAIT_S, refusal
-from tests.serving.conftest import GatedEngine, RunningServer
+from tests.serving.conftest import GatedEngine, RunningServer, StartServer
 
 F32 = speech_pb2.AUDIO_ENCODING_LINEAR_PCM_F32
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
@@ -137,7 +136,7 @@ def test_a_unary_reply_that_is_too_long_points_to_the_stream(
 
 
 def test_a_stream_longer_than_the_grace_is_cut(
-    gated_engine: GatedEngine, gated_server: Callable[..., RunningServer]
+    gated_engine: GatedEngine, gated_server: StartServer
 ) -> None:
     server = gated_server(grace_s=0.0)
     running = server.stub.StreamSynthesize(stream_request())

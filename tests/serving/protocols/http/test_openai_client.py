@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import av
@@ -18,7 +18,7 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices.names import voice_named
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import fake_voice
-from tests.serving.protocols.http.conftest import RunningServer
+from tests.serving.protocols.http.conftest import RunningServer, StartServer
 
 TEXT = "Noise becomes speech."
 FORMATS = {  # response_format -> media type, rate in Hz
@@ -114,7 +114,7 @@ def test_ignored_options_are_named_in_a_header(openai: OpenAI) -> None:
 
 
 def test_a_strict_server_refuses_instead(
-    synthesizer: Synthesizer, start_server: Callable[..., Any]
+    synthesizer: Synthesizer, start_server: StartServer
 ) -> None:
     server = start_server(synthesizer, HttpLimits(strict=True))
     with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:

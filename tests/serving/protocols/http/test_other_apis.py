@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -16,7 +15,7 @@ from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.protocols.http.server import ROUTES, build_app
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import GatedEngine
-from tests.serving.protocols.http.conftest import Client, RunningServer
+from tests.serving.protocols.http.conftest import Client, RunningServer, StartServer
 from tests.serving.protocols.http.sockets import (
     audio_of,
     connected,
@@ -138,7 +137,7 @@ async def test_deepgram_says_when_a_flush_is_spoken(server: RunningServer, whole
 
 
 async def test_deepgrams_clear_drops_what_waits(
-    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server = gated_server()
     async with connected(server, DEEPGRAM) as socket:
@@ -326,7 +325,7 @@ def test_vapi_gets_samples_at_its_rate(server: RunningServer, client: Client) ->
 
 
 def test_without_a_key_only_page_and_probes_answer(
-    start_server: Callable[..., RunningServer], client: Client
+    start_server: StartServer, client: Client
 ) -> None:
     def authorize(token: str) -> str:
         raise UnauthenticatedError("unknown")

@@ -6,7 +6,7 @@ import base64
 import http.client
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -19,7 +19,7 @@ from dlpo_serving.protocols.http.requests import HttpLimits
 from tests.callers import fake_voice, wait_until
 from tests.fake_engine import FakeEngine
 from tests.serving.conftest import GatedEngine
-from tests.serving.protocols.http.conftest import Client, RunningServer
+from tests.serving.protocols.http.conftest import Client, RunningServer, StartServer
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
 
@@ -52,11 +52,7 @@ def events_of(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
     [("pcm", 2000), ("mp3", 300), ("opus", 900), ("flac", 200)],
 )
 def test_body_starts_before_synthesis_ends(
-    client: Client,
-    gated_engine: GatedEngine,
-    gated_server: Callable[..., RunningServer],
-    format: str,
-    least: int,
+    client: Client, gated_engine: GatedEngine, gated_server: StartServer, format: str, least: int
 ) -> None:
     server = gated_server()
     gated_engine.permits.release()  # one window
@@ -123,7 +119,7 @@ def test_a_bad_body_is_refused(
 
 
 def test_a_reply_that_is_late_ends_with_504(
-    client: Client, gated_engine: GatedEngine, gated_server: Callable[..., RunningServer]
+    client: Client, gated_engine: GatedEngine, gated_server: StartServer
 ) -> None:
     server = gated_server()
 
@@ -135,7 +131,7 @@ def test_a_reply_that_is_late_ends_with_504(
 
 
 def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
-    client: Client, start_server: Callable[..., RunningServer]
+    client: Client, start_server: StartServer
 ) -> None:
     engine = BreakingEngine()
     server = start_server(fake_voice(engine))
@@ -151,7 +147,7 @@ def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
 
 
 def test_a_body_that_comes_too_slowly_is_given_up(
-    client: Client, start_server: Callable[..., RunningServer]
+    client: Client, start_server: StartServer
 ) -> None:
     limits = HttpLimits(body_s=0.05)
     server = start_server(fake_voice(), http_limits=limits)

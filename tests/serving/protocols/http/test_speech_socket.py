@@ -6,7 +6,6 @@ import asyncio
 import base64
 import runpy
 import wave
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from dlpo_serving.protocols.http import speech_socket
 from dlpo_serving.protocols.http.requests import HttpLimits
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import GatedEngine
-from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer, us_alone
+from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer, StartServer, us_alone
 from tests.serving.protocols.http.sockets import audio_of, connected, converse, received, send
 
 OWN = "/v1/audio/speech/stream"
@@ -137,7 +136,7 @@ async def test_a_whole_document_is_taken(server: RunningServer, client: Client) 
 
 
 async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
-    gated_server: Callable[[], RunningServer], gated_engine: GatedEngine
+    gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     async with connected(gated_server(), OWN) as socket:
         await send(socket, {**BEGIN, "input": "First words. " * 40}, {"type": "end"})
@@ -178,7 +177,7 @@ async def test_a_wrong_message_is_named_and_ends_the_connection(
     assert message in last["error"]["message"]
 
 
-async def test_origins_are_checked(start_server: Callable[..., RunningServer]) -> None:
+async def test_origins_are_checked(start_server: StartServer) -> None:
     app, known = "https://app.example", {"Authorization": "Bearer secret"}
     server = start_server(fake_voice(), HttpLimits(origins=(app,)), authorize=us_alone)
     for origin in ("https://evil.example", "http://["):
@@ -220,7 +219,7 @@ async def test_contexts_of_one_connection_are_spoken_each_for_itself(
 
 @pytest.mark.parametrize("leaves", [False, True])
 async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
-    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine, leaves: bool
+    gated_server: StartServer, gated_engine: GatedEngine, leaves: bool
 ) -> None:
     server = gated_server()
     async with connected(server, CONTEXTS, autoping=False) as socket:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from dlpo.v1 import speech_pb2
 from tests.callers import WAIT_S
-from tests.serving.conftest import RunningServer
+from tests.serving.conftest import RunningServer, StartServer
 
 pytest.importorskip("wyoming", reason="wyoming is not installed")
 from wyoming import tts
@@ -27,7 +27,7 @@ WHOLE = tts.Synthesize(TEXT).event()
 
 
 @pytest.fixture
-def server(start_server: Callable[..., RunningServer]) -> RunningServer:
+def server(start_server: StartServer) -> RunningServer:
     return start_server(wyoming_port=0)
 
 
