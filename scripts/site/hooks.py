@@ -1,9 +1,8 @@
 """MkDocs hooks for building the site: pages generated from code, and links that resolve.
 
 The pages of docs/ are also written to be read on a forge, so they link files outside docs/, which
-a site does not have: such links become the file's path in plain text, pictures are copied, and the
-changelog, CONTRIBUTING.md and the results of benchmarks become pages of the site. Nothing is
-written to docs/.
+a site does not have: such links become the file's path in plain text, and the changelog,
+CONTRIBUTING.md and the results of benchmarks become pages of the site. Nothing is written to docs/.
 """
 
 from __future__ import annotations
@@ -14,16 +13,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cli_reference import cli_reference
 from error_reference import error_reference
+from links import FROM_ROOT, ROOT, lists_set_apart, resolved, with_players
 from mkdocs.structure.files import File, Files
-from players import with_players
-from proto_reference import proto_reference
-from python_reference import python_reference
-from repository_links import RepositoryLinks, lists_set_apart
-from settings_reference import runs_reference, settings_reference
+from references import (
+    cli_reference,
+    proto_reference,
+    python_reference,
+    runs_reference,
+    settings_reference,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {
     "generated/cli.md": cli_reference,
     "generated/settings.md": settings_reference,
@@ -32,13 +32,7 @@ GENERATED = {
     "generated/python.md": python_reference,
     "generated/protocol.md": lambda: proto_reference(ROOT / "protos"),
 }
-FROM_ROOT = {
-    "CHANGELOG.md": "generated/changelog.md",
-    "CONTRIBUTING.md": "generated/contributing.md",
-    "benchmarks/results.md": "generated/benchmarks.md",
-}
 FETCHED = re.compile(r"<(?:script|link|img|audio|source|iframe)\b[^>]*https?://[^>]*>")
-LINKS = RepositoryLinks(ROOT, "docs", FROM_ROOT)
 _log = logging.getLogger("mkdocs.hooks.dlpo")
 
 
@@ -51,24 +45,18 @@ def on_config(config: Any) -> None:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the generated pages, and the pictures that pages use from outside docs/."""
+    """Add the pages from code and from outside docs/."""
     for uri, make in GENERATED.items():
         files.append(File.generated(config, uri, content=make()))
     for path, uri in FROM_ROOT.items():
         text = (ROOT / path).read_text(encoding="utf-8")
         files.append(File.generated(config, uri, content=text))
-    for file in files.documentation_pages():
-        for picture in LINKS.pictures_outside(file.content_string, file.src_uri):
-            uri = LINKS.uri_of(picture)
-            if files.get_file_from_path(uri) is None and (ROOT / picture).is_file():
-                content = (ROOT / picture).read_bytes()
-                files.append(File.generated(config, uri, content=content))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Convert a page written for a forge to a page of the site."""
-    return lists_set_apart(LINKS.resolved(markdown, page.file.src_uri))
+    return lists_set_apart(resolved(markdown, page.file.src_uri))
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:

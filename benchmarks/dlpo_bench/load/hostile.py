@@ -21,6 +21,7 @@ import grpc
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_bench.load.endpoints import OWN_CONNECTION
+from dlpo_bench.load.honest import ATTACK_S, CALL_S, Target
 from dlpo_bench.load.hostile_clients import (
     FLOODS,
     OpenCall,
@@ -30,7 +31,6 @@ from dlpo_bench.load.hostile_clients import (
     flood,
     post_speech,
 )
-from dlpo_bench.load.target import ATTACK_S, CALL_S, Target
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 
 HOSTILE_NICE = 10  # hostile clients have their own machines; "stolen processor" is another kind
