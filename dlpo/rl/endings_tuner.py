@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -165,6 +165,7 @@ class EndingsTuner(PitchTuner):
     """
 
     training: EndingsTuning
+    collects: ClassVar[type[EndingsCollector]] = EndingsCollector
 
     def __init__(
         self,
@@ -181,7 +182,7 @@ class EndingsTuner(PitchTuner):
         voices = [speaker for speaker in self.voice.config.speakers if speaker in recorded]
         languages = self.base.provenance.languages
         of_voices = EndingPrompts(prompts, voices, settings.seed, languages)
-        self.collector = EndingsCollector(self.policy, of_voices, settings, voices)
+        self.collector = self.collects(self.policy, of_voices, settings, voices)
         validation = of_voices.validation(settings.validation_endings)
         self.figures = EndingFigures(self.policy, validation, self.held_out, voices, languages)
         setup = TuningSetup(

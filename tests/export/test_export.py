@@ -17,10 +17,9 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 
-from dlpo.bundle import Bundle, Precision
+from dlpo.bundle import Bundle
 from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.errors import BundleError, InputError
 from dlpo.model.build import Model, build_model
@@ -38,7 +37,6 @@ from dlpo_export.pipeline import (
 )
 from dlpo_export.products import as_products
 from dlpo_export.progress import counted, stage
-from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.to_onnx import GraphSource
 from dlpo_export.weights import round_weights, write_graphs
 from tests.toys import BASE, SPECTRAL
@@ -206,35 +204,6 @@ def test_length_that_the_exporter_fixes_is_refused() -> None:
 def test_options_that_cannot_be_made_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ExportOptions(**wrong)
-
-
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8_symmetric"])
-def test_graphs_for_gpus_follow_the_rules_of_tensorrt(
-    already_traced: None, tiny_checkpoint: Path, tmp_path: Path, precision: Precision
-) -> None:
-    """Strongly typed: one kind of float an operator; 8 bits with a sign and their zero at 0."""
-    options = ExportOptions(steps=(2,), default_steps=2, precisions=(precision,))
-    made = Bundle.load(export_bundle(tiny_checkpoint, tmp_path / "voice", options))
-    loaded = load_for_tensorrt(made.graph_path("denoiser_2", precision))
-    graph = onnx.shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True).graph
-    values = (*graph.input, *graph.value_info, *graph.output)
-    kinds = {value.name: value.type.tensor_type.elem_type for value in values}
-    kinds |= {tensor.name: tensor.data_type for tensor in graph.initializer}
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    weights = set(constants)
-    for node in graph.node:
-        assert node.domain in ("", "ai.onnx"), node.op_type  # others need a plugin
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            data, scale, zero = node.input
-            assert constants[zero].dtype == np.int8
-            assert not constants[zero].any()
-            assert (constants[scale] > 0).all()
-            assert constants[scale].size == 1 or data in weights
-            assert node.op_type[0] == "Q" or kinds.get(data, TensorProto.INT8) == TensorProto.INT8
-            weights |= set(node.output) if data in weights else set()
-        elif node.op_type not in ("Cast", "Resize"):  # a Resize's scales are float32 always
-            floats = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16}
-            assert len({kinds[name] for name in node.input if name} & floats) <= 1, node.name
 
 
 @pytest.mark.full

@@ -53,7 +53,7 @@ def test_timings_are_kept_beside_the_bundle_and_used_again(
     add_plans(voice, tmp_path / "second", SMALL)
 
     assert [settings["timings"] for settings in nvidia.faults.settings] == [b"", b"+"]
-    cache = tmp_path / "tensorrt-11.4.0.106-NVIDIA-H200.timings"
+    cache = tmp_path / "NVIDIA-H200.trt11.4.0.106.timings"
     assert cache.read_bytes() == b"++"
 
 
@@ -91,19 +91,22 @@ def assert_refused(
     assert not (tmp_path / "out" / "voice").exists()
 
 
-def test_plans_that_are_there_are_built_again_only_if_asked(
+def test_a_cache_has_plans_by_graph_gpu_and_version(
     nvidia: FakeNvidia, voice: Bundle, tmp_path: Path
 ) -> None:
-    reuse = replace(SMALL, reuse=True)
-    out = add_plans(voice, tmp_path / "voice", reuse)
-    assert add_plans(voice, out, reuse) == out
+    cached = replace(SMALL, cache=tmp_path / "cache")
+    first = Bundle.load(add_plans(voice, tmp_path / "node 1/voice", cached))
+    again = Bundle.load(add_plans(voice, tmp_path / "node 2/voice", cached))
     assert len(nvidia.faults.settings) == 1
+    assert again.manifest == first.manifest
 
-    add_plans(voice, out, replace(reuse, frames=(24,)))  # other windows
+    add_plans(voice, tmp_path / "voice", replace(cached, frames=(24,)))  # other windows
     nvidia.device.name = b"NVIDIA L4"
-    add_plans(voice, out, replace(reuse, frames=(24,)))
-    add_plans(voice, out, replace(SMALL, frames=(24,)))
-    assert len(nvidia.faults.settings) == 4
+    add_plans(voice, tmp_path / "voice", cached)
+    nvidia.tensorrt.__version__ = "11.5.0.1"
+    add_plans(voice, tmp_path / "voice", cached)
+    add_plans(voice, tmp_path / "voice", SMALL)  # no cache
+    assert len(nvidia.faults.settings) == 5
 
 
 @pytest.mark.parametrize(
