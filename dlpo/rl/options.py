@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from dlpo.checkpoint import Checkpoint
     from dlpo.data.dataset import Corpora
     from dlpo.data.preferences import PreferencePair
-    from dlpo.noise_schedule import NoiseSchedule
     from dlpo.rl.ending_prompts import EndingPrompt
 
 ENDINGS = "endings"
@@ -118,13 +117,6 @@ class TuneOptions:
     def tunes_endings(self) -> bool:
         """Whether the pitch learns how sentences end."""
         return self.reward == ENDINGS
-
-    @property
-    def own_chain(self) -> NoiseSchedule:
-        """The chain that the checkpoint is spoken by."""
-        from dlpo.noise_schedule import named_schedule
-
-        return named_schedule(*self.base.provenance.chain)
 
     @property
     def weights(self) -> dict[str, float]:
