@@ -40,14 +40,6 @@ labels:
 {{- toYaml $resources }}
 {{- end }}
 
-{{- define "dlpo.confined" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop:
-    - ALL
-{{- end }}
-
 {{- define "dlpo.keysSecret" -}}
 {{ .Values.keys.secretName | default (printf "%s-keys" .Release.Name) }}
 {{- end }}
