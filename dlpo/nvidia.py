@@ -160,9 +160,11 @@ def find_gpu() -> Gpu:
     status, _ = cuda.cudaGetDeviceCount()
     if status != cuda.cudaError_t.cudaSuccess:
         _, text = cuda.cudaGetErrorString(status)
+        _, supported = cuda.cudaDriverGetVersion()  # 0 where there is no driver
+        why = text.decode() if supported else "there is no driver"
         raise EngineError(
-            f"no NVIDIA GPU can be used here ({text.decode()}); run this on a machine with a GPU"
-            f" and a driver of {DRIVERS[cuda_version()]} or newer, or leave the GPU option out"
+            f"no NVIDIA GPU can be used here ({why}); run this on a machine with a GPU and a driver"
+            f" of {DRIVERS[cuda_version()]} or newer"
         )
     version = call(cuda, cuda.cudaDriverGetVersion)
     properties = call(cuda, cuda.cudaGetDeviceProperties, 0)

@@ -61,9 +61,26 @@ def test_sentences_of_endings_are_of_the_kinds_that_they_say() -> None:
         assert of[one.language].kind(one.prompt.text) in (wanted, one.kind), one.prompt.text
 
 
-def test_figures_are_shown_of_the_kinds_that_a_voice_has() -> None:
-    figures = {"risen/ann/yes_no": 0.5, "rest_st/ann": 0.25, "crps": 0.4}
-    assert endings.shown(figures, ["ann"]) == {"ann": {"yn": 0.5, "rest_st": 0.25}, "crps": 0.4}
+def test_arms_are_read_where_questions_rise_alike() -> None:
+    rising = np.arange(40) < 20
+
+    def curve(pace: float) -> dict[str, Any]:
+        update = np.arange(0.0, 5.0)
+        ends = (pace * update)[:, None] * rising - 4
+        changed = {"rest_square": update[:, None] ** 2 + 0 * ends, "rest_own": np.full((5, 40), 4)}
+        read = {"movement": ends, "risen": ends >= -1, "crps": np.full((5, 3), 0.4 + pace / 10)}
+        return {"update": update, **read, **changed}
+
+    curves = {"DLPO": [curve(1.0)] * 2, "control": [curve(0.0)] * 2, "fast": [curve(2.0)] * 2}
+    found = endings.compared(curves, rising)
+    value = {name: figure["value"] for name, figure in found["fast"].items()}
+    assert value["at 3/update"] == pytest.approx(1.5)
+    assert value["at 3/update, less DLPO"] == pytest.approx(-1.5)
+    assert value["at 3/rest_st"] == pytest.approx(1.5)
+    assert value["at 3/over_control"] == pytest.approx(0.2)
+    assert value["at the end/risen"] == 1
+    assert found["fast"]["at 3/over_control"]["interval_95"] == pytest.approx([0.2, 0.2])
+    assert not any(name.startswith("at 1/") for name in found["control"])
 
 
 def test_few_clips_come_from_all_over_the_list() -> None:

@@ -152,6 +152,7 @@ def test_calls_of_kokoros_clients(served: ServerProcess, tmp_path: Path) -> None
         ("cartesia-http", False),
         ("deepgram", False),
         ("deepgram-http", False),
+        ("deepgram-flux", False),
         ("dlpo", True),
     ],
 )
