@@ -51,10 +51,13 @@ def as_ssml(text: str) -> str:
         return f'<phoneme alphabet="ipa" ph={sounds}>{match[1]}</phoneme>'
 
     first, *parts = _TAG.split(text)
-    document, voice, rate = _WRITTEN.sub(phonemes, escape(first)), "", ""
+    document = _WRITTEN.sub(phonemes, escape(first))
+    voice = rate = ""
     for part in range(0, len(parts), 4):
-        named, given, pause, following = parts[part : part + 4]
-        voice, rate = named or voice, "" if named else given or rate
+        name, pace, pause, following = parts[part : part + 4]
+        if name:
+            voice, rate = name, ""
+        rate = pace or rate
         said = _WRITTEN.sub(phonemes, escape(following))
         if rate:
             said = f'<prosody rate="{float(rate):.0%}">{said}</prosody>'
