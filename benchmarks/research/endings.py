@@ -100,7 +100,7 @@ def read_tests(files: Sequence[str]) -> list[EndingPrompt]:
     return found
 
 
-class Reader:
+class FlowReader:
     """Reads a flow: how it ends the test's texts, and what became of the rest.
 
     Args:
@@ -147,7 +147,7 @@ class ReadRun(EndingsTuner):
     Readings are kept as READINGS/UPDATE.npz beside its log.
     """
 
-    reader: Reader
+    reader: FlowReader
 
     def _validate(self) -> Mapping[str, float | Tensor]:
         found = self.reader.read(self.averaged_flow())
@@ -192,9 +192,10 @@ def main(
 ) -> None:
     """Run the arms, print and record how each ends sentences."""
     torch.set_num_threads(1)
-    base, corpora = load_checkpoint(checkpoint), Corpora(data, [1.0] * len(data))
+    base = load_checkpoint(checkpoint)
+    corpora = Corpora(data, [1.0] * len(data))
     prompts = read_all_prompts(texts, without)
-    reader = ReadRun.reader = Reader(base, read_tests(test), corpora)
+    reader = ReadRun.reader = FlowReader(base, read_tests(test), corpora)
     start = reader.read(reader.figures.policy.flow) | {"update": np.array(0.0)}
     found, runs, curves = dict[str, Any](), dict[str, Any](), dict[str, list[Curve]]()
     for number, label in itertools.product(seed or [0], arm or ARMS):
