@@ -82,8 +82,6 @@ class TuningConfig(TuningRun):
     """Windows of recordings per optimizer step, for methods that learn from recordings."""
     window: Count = 48
     """Frames of such a window (73.5 a second)."""
-    same_level: bool = False
-    """Whether the reward hears all clips at one level, so that it can't be pleased by loudness."""
     augment: bool = False
     """Whether the reward receives augmented clips, to make hacking harder."""
     kl_limit: Positive = 0.05
@@ -96,8 +94,6 @@ class TuningConfig(TuningRun):
     """Whether the three limits end the run; they are measured and logged in any case."""
     validation_sentences: Count = 20
     """Sentences of the validation split that are measured on, always with the same seeds."""
-    validation_longest_s: Positive | None = None
-    """Seconds; leaves out longer validation sentences, for speed. None keeps all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,9 @@ import torch
 from torch import Tensor
 
 from dlpo.errors import InputError
+from dlpo.rl.awm import matching_terms
 from dlpo.rl.core.chain import ChainPolicy
 from dlpo.rl.core.flow import FlowDraws, FlowPolicy
-from dlpo.rl.core.matching import matching_terms
 from dlpo.rl.core.method import RecordedPart, RolloutMethod, Sample
 from dlpo.rl.core.objective import Objective
 from dlpo.rl.core.rollout import Rollout
@@ -78,6 +78,7 @@ class Direct(RolloutMethod):
     """Learns from the judge's own gradient."""
 
     compares_seeds = False
+    supervised = True
 
     @classmethod
     def needs_rewards(cls, objective: Objective) -> bool:
@@ -85,10 +86,6 @@ class Direct(RolloutMethod):
 
     @classmethod
     def needs_recordings(cls, objective: Objective) -> bool:
-        return objective.learns_recordings
-
-    @classmethod
-    def supervised(cls, objective: Objective) -> bool:
         return objective.learns_recordings
 
     @classmethod

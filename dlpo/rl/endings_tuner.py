@@ -13,13 +13,12 @@ The objective is `dlpo.rl.dlpo`'s on a flow. alpha = 0 is the control, beta = kl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.config.tuning import EndingsTuning
@@ -63,23 +62,6 @@ def endings_objective(method: str = "dlpo", **changes: Any) -> Objective:
             f"--method {method} doesn't learn from endings; expected {', '.join(ENDINGS_METHODS)}"
         )
     return from_dict(Objective, {"method": method, **USUAL, **ENDINGS_METHODS[method], **changes})
-
-
-@dataclass(frozen=True, slots=True)
-class PromptSymbols:
-    """The prompts of an update as tensors, to look at if its loss is not finite."""
-
-    symbols: Tensor
-    """(B, P), -1 in the padding"""
-    marks: Tensor
-    """(B,) see `EndingPrompt.mark`"""
-
-    @classmethod
-    def of(cls, prompts: Sequence[EndingPrompt]) -> PromptSymbols:
-        """Pad the prompts' symbols."""
-        rows = [torch.from_numpy(ending.prompt.symbols) for ending in prompts]
-        symbols = pad_sequence(rows, batch_first=True, padding_value=-1)
-        return cls(symbols, torch.tensor([ending.mark for ending in prompts]))
 
 
 class EndingsCollector:
@@ -230,9 +212,6 @@ class EndingsTuner(PitchTuner):
 
     def _validate(self) -> Mapping[str, float | Tensor]:
         return self.figures.measure(self.averaged_flow())
-
-    def _inspected(self, part: Any) -> PromptSymbols:
-        return PromptSymbols.of(self.collector.drawn)
 
     def _one_update(self) -> dict[str, float]:
         return super()._one_update() | self.collector.note_lags()

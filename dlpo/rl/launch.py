@@ -9,9 +9,10 @@ from dlpo.config.tuning import EndingsTuning, PitchPairsTuning, TuningConfig
 from dlpo.errors import InputError
 from dlpo.rl.core.objective import Objective
 from dlpo.rl.endings_tuner import EndingsTuner, endings_objective
+from dlpo.rl.methods import METHODS
 from dlpo.rl.options import TuneOptions
 from dlpo.rl.pitch_preferences import PitchPairsTuner
-from dlpo.rl.plan import Plan, explores_noise
+from dlpo.rl.plan import Plan
 from dlpo.rl.preferences import pairs_sha256
 from dlpo.rl.reward_models import RewardModels, load_reward_models, parse_weights
 from dlpo.rl.tuner import Tuner
@@ -44,13 +45,12 @@ def open_tuning(options: TuneOptions) -> Tuner | EndingsTuner | PitchPairsTuner:
 
 def ranked(options: TuneOptions) -> tuple[Plan, TuningConfig, RewardModels]:
     """Method and chain, settings, and the judges of a run that is rewarded by them."""
-    named = {"method": options.method, "explore": options.explore, "guide": options.guide}
-    chosen: dict[str, Any] = named | options.weights
+    chosen: dict[str, Any] = {"method": options.method, "guide": options.guide} | options.weights
     of_objective, settings = options.split(Objective, [*chosen])
     objective = from_dict(Objective, of_objective | chosen)
     own, steps, own_eta = options.base.provenance.chain
     schedule, eta = options.chain.of(own, own_eta)
-    usual_steps = max(steps, 2 if explores_noise(objective) else 1)
+    usual_steps = max(steps, 2 if METHODS[objective.method].scores_noise else 1)
     plan = Plan(
         objective,
         parse_weights(options.reward),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from dlpo.config.fields import HIDDEN, As, File, Flag, Folder, NotNegative, Range, Share
 from dlpo.errors import InputError
-from dlpo.rl.core.objective import Explore, Guide, MethodName
+from dlpo.rl.core.objective import Guide, MethodName
 
 if TYPE_CHECKING:
     from dlpo.checkpoint import Checkpoint
@@ -66,8 +66,6 @@ class TuneOptions:
     out: Annotated[Path, HIDDEN]
     method: Annotated[str, As(Literal[MethodName, "dpo"])] = "dlpo"
     """Objective to minimize; docs/tuning.md explains each."""
-    explore: Annotated[str, As(Explore)] = "chain"
-    """What to perturb: the noise of the whole chain, or of a step in turn."""
     reward: str = "distillmos"
     """Judges and their weights, such as distillmos=1,high_band=0.3; or endings: how sentences end,
     which tunes the pitch (methods dlpo, awm, control, direct, rwr)."""
@@ -80,8 +78,8 @@ class TuneOptions:
     beta: NotNegative | None = None
     """Weight of the diffusion loss. Default: 1, of endings 2."""
     guide: Annotated[str | None, As(Guide)] = None
-    """Use the diffusion loss in the return, on recordings, or both. Default: on recordings for
-    dlpo; direct has none."""
+    """Use the diffusion loss in the return or on recordings. Default: on recordings for dlpo;
+    direct has none."""
     pairs: File | None = None
     """For dpo: preference pairs from `dlpo listen export`, which teach the pitch."""
     texts: Annotated[tuple[str, ...], Flag(metavar="FILE[=LANGUAGE]")] = ()

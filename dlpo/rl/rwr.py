@@ -26,7 +26,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dlpo.rl.core.matching import matching_terms
+from dlpo.rl.awm import matching_terms
 from dlpo.rl.core.method import RolloutMethod, Sample
 
 

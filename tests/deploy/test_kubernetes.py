@@ -34,7 +34,7 @@ CHOICES: dict[str, tuple[str | Path, ...]] = {  # name -> options of helm
     "quick-gpu": (*QUICK, *GPU),
     "production": (),
     "gpu": GPU,
-    "plans": (*GPU, "--set", "gpu.tensorrt=true,gpu.plansClaim=plans"),
+    "plans": (*GPU, "--set", "gpu.tensorrt=true,gpu.plansClaim=plans,gpu.plansJob=true"),
     "autoscaling": ("--set", "autoscaling.kind=hpa"),
     "keda": ("--set", "autoscaling.kind=keda"),
     "gateway": ("--set", "gateway.enabled=true,tls.enabled=false"),
@@ -90,7 +90,13 @@ def test_the_plain_manifest_is_what_the_chart_makes(helm: str, tmp_path: Path) -
 def test_helm_finds_no_fault_in_the_chart_but_in_wrong_values(helm: str) -> None:
     for options in CHOICES.values():
         subprocess.run([helm, "lint", "--strict", CHART, *options], check=True)
-    for wrong in ("tls.enabled=7", "replica=2", "settings.LANES=2", "gateway.enabled=true"):
+    for wrong in (
+        "tls.enabled=7",
+        "replica=2",
+        "settings.LANES=2",
+        "gateway.enabled=true",
+        "gpu.plansJob=true",
+    ):
         assert subprocess.run([helm, "template", CHART, "--set", wrong], check=False).returncode
 
 
@@ -257,11 +263,27 @@ def test_one_value_builds_plans_on_the_node_and_uses_them(render: Render) -> Non
 
     assert builder["image"] == server["image"]
     assert builder["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    out = builder["args"][builder["args"].index("--out") + 1]
+    out, cache = (builder["args"][builder["args"].index(f) + 1] for f in ("--out", "--cache"))
     assert {"name": "DLPO_VOICES", "value": out} in server["env"]
-    (mount,) = (mount for mount in builder["volumeMounts"] if mount["name"] == "plans")
-    assert out.startswith(f"{mount['mountPath']}/$(NODE)/")
-    (volume,) = (volume for volume in spec["volumes"] if volume["name"] == "plans")
-    assert "emptyDir" in volume
+    mounts = {mount["mountPath"]: mount["name"] for mount in builder["volumeMounts"]}
+    folder = str(Path(out).parent)
+    read = {"name": mounts[folder], "mountPath": folder, "readOnly": True}
+    assert read in server["volumeMounts"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert all("emptyDir" in volumes[mounts[path]] for path in (folder, cache))
     dlpo = CliRunner().invoke(app, [*builder["args"][:1], "--help"])
     assert all(word in dlpo.output for word in builder["args"] if word.startswith("--"))
+
+
+def test_a_job_fills_the_cache_that_the_pods_read(render: Render) -> None:
+    made = render(*CHOICES["plans"])
+    job, served = one(made, "Job", "dlpo-plans"), pod(made)
+    spec = job["spec"]["template"]["spec"]
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert spec["containers"] == served["initContainers"]
+    claim = {"name": "plans", "persistentVolumeClaim": {"claimName": "plans"}}
+    assert claim in spec["volumes"]
+    assert claim in served["volumes"]
+    for key in ("nodeSelector", "tolerations", "securityContext", "automountServiceAccountToken"):
+        assert spec[key] == served[key]
+    assert "labels" not in job["spec"]["template"].get("metadata", {})  # else services find it

@@ -152,6 +152,7 @@ def test_calls_of_kokoros_clients(served: ServerProcess, tmp_path: Path) -> None
         ("cartesia-http", False),
         ("deepgram", False),
         ("deepgram-http", False),
+        ("deepgram-flux", False),
         ("dlpo", True),
     ],
 )
@@ -160,7 +161,8 @@ def test_pipecat_keeps_what_was_heard(
 ) -> None:
     text = "Hello, Dr. Smith! Your order #42 costs $3.50. Please call us back before 12:30."
     program = "pipecat_interruption.py", service, served.http_address, text
-    assert json.loads(run_client(*program, 0, packages=packages)) == [text]
+    (whole,) = json.loads(run_client(*program, 0, packages=packages))
+    assert whole.split() == text.split()  # Pipecat joins Flux's sentences by two blanks
     if has_times:
         (heard,) = json.loads(run_client(*program, 2, packages=packages))
         assert text.startswith(heard)

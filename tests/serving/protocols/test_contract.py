@@ -218,9 +218,11 @@ def connected(way: str, server: RunningServer) -> Any:
 
 
 @asynccontextmanager
-async def stopping(server: RunningServer, engine: GatedEngine) -> AsyncIterator[None]:
+async def stopping(
+    server: RunningServer, engine: GatedEngine, way: str = "gRPC"
+) -> AsyncIterator[None]:
     """The server shuts down while a caller's text is at its gate, and is spoken after the block."""
-    speaking = asyncio.create_task(WAYS["gRPC"].speak(server, TEXT))
+    speaking = asyncio.create_task(WAYS[way].speak(server, TEXT, length=enough(way, b"1")))
     await at_the_gate(engine)
     await begin_to_stop(server)
     yield
@@ -244,7 +246,7 @@ async def test_new_texts_are_refused_while_the_last_are_spoken(
     way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
 ) -> None:
     server = gated_server(http_port=0, wyoming_port=0)
-    async with stopping(server, gated_engine):
+    async with stopping(server, gated_engine, way):
         error = (await WAYS[way].speak(server, "Hi.")).error
         assert "shutting down" in error
 
