@@ -76,6 +76,12 @@ DRAWS_OF_RECORDING = 4
 KINDS: Mapping[str, EndingKind] = {
     "yn": "yes_no", "wh": "wh", "st": "statement", "dq": "declarative",
 }  # fmt: skip
+BESIDE = {
+    "others_up_st": "other sentences' ends, st",
+    "rest_st": "the rest moved by, st",
+    "spread": "spread of the rest, ratio",
+    "over_control": "CRPS less the control's",
+}
 Array = NDArray[np.float64]
 Curve = Mapping[str, Array]
 
@@ -188,6 +194,7 @@ def main(
     arm: Annotated[list[str] | None, typer.Option(help="Arms to run; else all.")] = None,
     settings: Settings = None,
     seed: Annotated[list[int] | None, typer.Option(help="Of an arm's runs; 0 by default.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="SVG to draw.")] = None,
     record: bool = False,
 ) -> None:
     """Run the arms, print and record how each ends sentences."""
@@ -219,6 +226,8 @@ def main(
         found[f"rule {semitones:g}"] = shown(summary(both, reader.rising))
     found |= compared(curves, reader.rising)
     print(json.dumps(found, indent=1))
+    if figure:
+        draw(curves, reader.rising, figure)
     if record:
         print(write_record("endings", Measured(found, runs), study_command("endings"), RECORDS))
 
@@ -233,9 +242,9 @@ def curve_of(folder: Path, start: Mapping[str, Array]) -> Curve:
 def summary(
     curve: Curve, rising: NDArray[np.bool_], chosen: Sequence[Any] = (slice(None), slice(None))
 ) -> dict[str, Array]:
-    """(U,) semitones by which questions end higher than before, shares of them and of the other
-    sentences that rise, the change of the rest of a sentence in semitones (root mean square), its
-    spread over that before tuning, and the CRPS.
+    """(U,) semitones by which questions end higher than before, and others; the share of questions
+    that rise; the change of the rest of a sentence in semitones (root mean square), its spread over
+    that before tuning, and the CRPS.
 
     Args:
         curve: (U, T) of texts and (U, R) of recordings.
@@ -243,14 +252,13 @@ def summary(
         chosen: texts and recordings; all by default.
     """
     texts, recordings = chosen
-    up, risen = rising[texts], curve["risen"][:, texts]
+    up, ends = rising[texts], curve["movement"][:, texts] - curve["movement"][:1, texts]
     square, own = (np.nanmean(curve[f"rest_{name}"][:, texts], 1) for name in ("square", "own"))
-    ends = np.nanmean(curve["movement"][:, texts][:, up], 1)
     return {
         "update": curve["update"],
-        "up_st": ends - ends[0],
-        "risen": risen[:, up].mean(1),
-        "others_risen": risen[:, ~up].mean(1),
+        "up_st": np.nanmean(ends[:, up], 1),
+        "others_up_st": np.nanmean(ends[:, ~up], 1),
+        "risen": curve["risen"][:, texts][:, up].mean(1),
         "rest_st": square**0.5,
         "spread": (own / own[0]) ** 0.5,
         "crps": curve["crps"][:, recordings].mean(1),
@@ -306,6 +314,24 @@ def _resampled(
                 for name, value in at_rise(figures, rise).items():
                     rows.setdefault((label, f"at {rise:g}/{name}"), []).append(value)
     return {key: float(np.mean(values)) for key, values in rows.items()}
+
+
+def draw(curves: Mapping[str, Sequence[Curve]], rising: NDArray[np.bool_], picture: Path) -> None:
+    """What else moved, over the rise of questions: a line a seed, a colour an arm."""
+    from matplotlib import pyplot
+
+    drawing, axes = pyplot.subplots(1, 4, figsize=(13, 4), layout="constrained")
+    for number, (label, of_arm) in enumerate(curves.items()):
+        for seed, curve in enumerate(of_arm):
+            figures = summary(curve, rising)
+            figures["over_control"] = figures["crps"] - curves["control"][seed]["crps"].mean(1)
+            for axis, name in zip(axes, BESIDE, strict=True):
+                shown_as = {"label": "" if seed else label, "color": f"C{number % 10}"}
+                dashes = "-" if number < 10 else ":"
+                axis.plot(figures["up_st"], figures[name], dashes, linewidth=0.9, **shown_as)
+                axis.set(title=BESIDE[name], xlabel="questions end higher by, st")
+    axes[0].legend(fontsize="x-small")
+    drawing.savefig(picture, metadata={"Date": None})
 
 
 def shown(figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def test_arms_are_read_where_questions_rise_alike() -> None:
     assert value["at 3/rest_st"] == pytest.approx(1.5)
     assert value["at 3/over_control"] == pytest.approx(0.2)
     assert value["at the end/risen"] == 1
+    assert value["at the end/others_up_st"] == 0
     assert found["fast"]["at 3/over_control"]["interval_95"] == pytest.approx([0.2, 0.2])
     assert not any(name.startswith("at 1/") for name in found["control"])
 
