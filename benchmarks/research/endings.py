@@ -76,12 +76,6 @@ DRAWS_OF_RECORDING = 4
 KINDS: Mapping[str, EndingKind] = {
     "yn": "yes_no", "wh": "wh", "st": "statement", "dq": "declarative",
 }  # fmt: skip
-BESIDE = {
-    "others_up_st": "other sentences' ends, st",
-    "rest_st": "the rest moved by, st",
-    "spread": "spread of the rest, ratio",
-    "over_control": "CRPS less the control's",
-}
 Array = NDArray[np.float64]
 Curve = Mapping[str, Array]
 
@@ -194,7 +188,6 @@ def main(
     arm: Annotated[list[str] | None, typer.Option(help="Arms to run; else all.")] = None,
     settings: Settings = None,
     seed: Annotated[list[int] | None, typer.Option(help="Of an arm's runs; 0 by default.")] = None,
-    figure: Annotated[Path | None, typer.Option(help="SVG to draw.")] = None,
     record: bool = False,
 ) -> None:
     """Run the arms, print and record how each ends sentences."""
@@ -226,8 +219,6 @@ def main(
         found[f"rule {semitones:g}"] = shown(summary(both, reader.rising))
     found |= compared(curves, reader.rising)
     print(json.dumps(found, indent=1))
-    if figure:
-        draw(curves, reader.rising, figure)
     if record:
         print(write_record("endings", Measured(found, runs), study_command("endings"), RECORDS))
 
@@ -265,73 +256,40 @@ def summary(
     }
 
 
-def at_rise(figures: Curve, rise: float) -> dict[str, float]:
-    """(U,) figures where questions first end so much higher; NaN if they never do."""
-    for k, (before, after) in enumerate(itertools.pairwise(figures["up_st"])):
-        if before < rise <= after:
-            share = (rise - before) / (after - before)
-            return {name: (1 - share) * y[k] + share * y[k + 1] for name, y in figures.items()}
-    return dict.fromkeys(figures, np.nan)
+def at_rise(figures: Curve, rise: float, name: str) -> float:
+    """A figure where questions first end so much higher; NaN if they never do."""
+    up, of = figures["up_st"], figures[name]
+    above = np.flatnonzero((up[:-1] < rise) & (rise <= up[1:]))
+    return float(np.interp(rise, up[above[0] :][:2], of[above[0] :][:2])) if len(above) else np.nan
 
 
 def compared(
     curves: Mapping[str, Sequence[Curve]], rising: NDArray[np.bool_]
 ) -> dict[str, dict[str, Any]]:
-    """Of each arm the figures at the end and at each of `RISES`, with intervals; `over_control` is
-    CRPS less that of the control of the same seed after as many updates; `less DLPO` is paired."""
+    """Of each arm the figures at each of `RISES`, means over seeds, with intervals; `over_control`
+    is CRPS less that of the control of the same seed after as many updates; `less DLPO` is paired.
+    """
     rng = np.random.default_rng(SEED)
     sizes = len(curves["DLPO"]), len(rising), curves["DLPO"][0]["crps"].shape[1]
-    drawn = [[np.arange(size) for size in sizes]]
-    drawn += [[rng.integers(size, size=size) for size in sizes] for _ in range(RESAMPLES)]
-    rows = [_resampled(curves, rising, *chosen) for chosen in drawn]
+    rows: dict[tuple[str, str], list[float]] = {}
+    for resample in range(1 + RESAMPLES):
+        drawn = [rng.integers(n, size=n) if resample else np.arange(n) for n in sizes]
+        control = [summary(curve, rising, drawn[1:])["crps"] for curve in curves["control"]]
+        for label, of_arm in curves.items():
+            read = [summary(curve, rising, drawn[1:]) for curve in of_arm]
+            for figures, crps in zip(read, control, strict=True):
+                figures["over_control"] = figures["crps"] - crps
+            for rise, name in itertools.product(RISES, read[0]):
+                mean = float(np.mean([at_rise(read[seed], rise, name) for seed in drawn[0]]))
+                rows.setdefault((label, f"at {rise:g}/{name}"), []).append(mean)
     found: dict[str, dict[str, Any]] = {}
-    for (label, name), value in rows[0].items():
-        of = np.array([row[label, name] for row in rows])
-        beside = of - np.array([row["DLPO", name] for row in rows])
-        for key, values in ((name, of), (f"{name}, less DLPO", beside)):
-            if np.isfinite(value) and np.isfinite(values[0]):
+    for (label, name), of in rows.items():
+        beside = np.subtract(of, rows["DLPO", name])
+        for key, values in ((name, np.array(of)), (f"{name}, less DLPO", beside)):
+            if np.isfinite(values[0]):
                 known = values[np.isfinite(values)]
                 found.setdefault(label, {})[key] = of_resamples(values[0], known).figure
     return found
-
-
-def _resampled(
-    curves: Mapping[str, Sequence[Curve]],
-    rising: NDArray[np.bool_],
-    seeds: NDArray[np.int64],
-    *chosen: NDArray[np.int64],
-) -> dict[tuple[str, str], float]:
-    """(arm, figure) -> mean over seeds."""
-    rows: dict[tuple[str, str], list[float]] = {}
-    for seed in seeds:
-        control = summary(curves["control"][seed], rising, chosen)["crps"]
-        for label, of_arm in curves.items():
-            figures = summary(of_arm[seed], rising, chosen)
-            figures["over_control"] = figures["crps"] - control
-            for name in figures:
-                rows.setdefault((label, f"at the end/{name}"), []).append(figures[name][-1])
-            for rise in RISES:
-                for name, value in at_rise(figures, rise).items():
-                    rows.setdefault((label, f"at {rise:g}/{name}"), []).append(value)
-    return {key: float(np.mean(values)) for key, values in rows.items()}
-
-
-def draw(curves: Mapping[str, Sequence[Curve]], rising: NDArray[np.bool_], picture: Path) -> None:
-    """What else moved, over the rise of questions: a line a seed, a colour an arm."""
-    from matplotlib import pyplot
-
-    drawing, axes = pyplot.subplots(1, 4, figsize=(13, 4), layout="constrained")
-    for number, (label, of_arm) in enumerate(curves.items()):
-        for seed, curve in enumerate(of_arm):
-            figures = summary(curve, rising)
-            figures["over_control"] = figures["crps"] - curves["control"][seed]["crps"].mean(1)
-            for axis, name in zip(axes, BESIDE, strict=True):
-                shown_as = {"label": "" if seed else label, "color": f"C{number % 10}"}
-                dashes = "-" if number < 10 else ":"
-                axis.plot(figures["up_st"], figures[name], dashes, linewidth=0.9, **shown_as)
-                axis.set(title=BESIDE[name], xlabel="questions end higher by, st")
-    axes[0].legend(fontsize="x-small")
-    drawing.savefig(picture, metadata={"Date": None})
 
 
 def shown(figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,8 +45,8 @@ TARGETS: dict[EndingKind, tuple[float, float]] = {
     "list_item": (0.0, 7.0),
     "statement": (-10.0, -3.0),
 }
-"""Semitones that an ending may move by without loss, as Bolinger describes them: questions with "or"
-and with question words fall, tags may go either way, items of a list stay up until the last."""
+"""Semitones that an ending may move by without loss. As Bolinger has them, questions with "or" and
+with question words fall, tags may go either way, items of a list stay up until the last."""
 
 
 def voiced_rows(
