@@ -99,8 +99,8 @@ def samples(
         "matched": quality.matched,
         "recognisers": {m: r.name for m, r in quality.panel.recognizers.items()},
         "left_out": dict(quality.panel.left_out),
-        "failures": [[f.system, f.clip_id, f.take, f.measure, f.reason] for f in quality.failures],
-        "silent": list(quality.silent),
+        "failures": [list(failure) for failure in quality.failures],
+        "silent": quality.silent,
         "systems": {
             system: {
                 "about": dict((about or {}).get(system, {})),
