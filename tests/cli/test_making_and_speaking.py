@@ -14,8 +14,7 @@ import pytest
 
 from dlpo.bundle import Bundle, copy_bundle
 from dlpo.config.strict import to_dict
-from dlpo_bench.level import spoken_sentences
-from dlpo_bench.loudness import integrated_loudness
+from dlpo_bench.loudness import integrated_loudness, spoken_sentences
 from dlpo_export.options import ExportOptions
 from dlpo_serving.voices import open_voice
 from tests.callers import command as run
