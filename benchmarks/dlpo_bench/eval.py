@@ -16,7 +16,6 @@ from dlpo_bench.endings import MOVEMENT, QUESTION, RISES, title_of
 from dlpo_bench.judging import (
     CHARACTER_ERRORS,
     ERROR_KINDS,
-    ERROR_RATIO,
     SIGNAL_MEASURES,
     WORD_ERRORS,
     Quality,
@@ -34,7 +33,7 @@ LEFT_TO_RECORDS = {  # measures that the benchmarks page doesn't show
 
 def is_rate(measure: str) -> bool:
     """Whether it counts errors: words and characters of any recognizer."""
-    return measure.startswith((WORD_ERRORS, CHARACTER_ERRORS)) and measure != ERROR_RATIO
+    return measure.startswith((WORD_ERRORS, CHARACTER_ERRORS))
 
 
 def in_percent(measure: str) -> bool:

@@ -9,7 +9,7 @@
                               save memory but ignore what earlier ones could do
 
 Of a flow x is drawn again from the same noise, with the gradient of all its steps. With `guide`
-recordings or both, beta times the control's loss is minimized as well.
+recordings, beta times the control's loss is minimized as well.
 
 It learns fastest and is the easiest to hack: a policy that learns from a judge exploits whatever
 it attends to. With K < N the states that it starts from are those of the policy that acted, and

@@ -1,9 +1,9 @@
 """Build the site: python scripts/site/build.py [SITE [DOCS]]
 
 The pages of docs/ are also written to be read on a forge, so they link files outside docs/, which
-a site does not have: such links become the file's path in plain text, pictures are copied, and the
-changelog, CONTRIBUTING.md and the results of benchmarks become pages of the site. All that is put
-into a folder, from which Zensical makes the site; nothing is written to docs/.
+a site does not have: such links become the file's path in plain text, and the changelog,
+CONTRIBUTING.md and the results of benchmarks become pages of the site. All that is put into a
+folder, from which Zensical makes the site; nothing is written to docs/.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cli_reference import cli_reference
 from error_reference import error_reference
-from players import with_players
-from proto_reference import proto_reference
-from python_reference import python_reference
-from repository_links import RepositoryLinks, lists_set_apart
-from settings_reference import runs_reference, settings_reference
+from links import FROM_ROOT, ROOT, lists_set_apart, resolved, with_players
+from references import (
+    cli_reference,
+    proto_reference,
+    python_reference,
+    runs_reference,
+    settings_reference,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {
     "generated/cli.md": cli_reference,
     "generated/settings.md": settings_reference,
@@ -33,13 +34,7 @@ GENERATED = {
     "generated/python.md": python_reference,
     "generated/protocol.md": lambda: proto_reference(ROOT / "protos"),
 }
-FROM_ROOT = {
-    "CHANGELOG.md": "generated/changelog.md",
-    "CONTRIBUTING.md": "generated/contributing.md",
-    "benchmarks/results.md": "generated/benchmarks.md",
-}
 UNSEARCHED = ("generated/changelog.md", "generated/runs.md")  # they name every word
-LINKS = RepositoryLinks(ROOT, "docs", FROM_ROOT)
 
 
 def build(site: Path, docs: Path = ROOT / "docs") -> None:
@@ -65,7 +60,7 @@ def build(site: Path, docs: Path = ROOT / "docs") -> None:
 
 
 def write_pages(docs: Path, source: Path) -> None:
-    """Write the pages as the site has them, and the pictures that they show."""
+    """Write the pages as the site has them."""
     shutil.copytree(docs, source)
     texts = {
         path.relative_to(docs).as_posix(): path.read_text("utf-8") for path in docs.rglob("*.md")
@@ -73,15 +68,10 @@ def write_pages(docs: Path, source: Path) -> None:
     texts |= {uri: make() for uri, make in GENERATED.items()}
     texts |= {uri: (ROOT / path).read_text("utf-8") for path, uri in FROM_ROOT.items()}
     for uri, text in texts.items():
-        for picture in LINKS.pictures_outside(text, uri):
-            if (ROOT / picture).is_file():
-                to = source / LINKS.uri_of(picture)
-                to.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / picture, to)
         page = source / uri
         page.parent.mkdir(parents=True, exist_ok=True)
         head = "---\nsearch:\n  exclude: true\n---\n" * (uri in UNSEARCHED)
-        page.write_text(head + lists_set_apart(LINKS.resolved(text, uri)), "utf-8")
+        page.write_text(head + lists_set_apart(resolved(text, uri)), "utf-8")
 
 
 def named(nav: Any) -> list[str]:
