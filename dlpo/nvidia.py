@@ -14,7 +14,7 @@ from importlib import metadata
 from types import MappingProxyType, ModuleType
 from typing import Any, Literal
 
-from dlpo.errors import EngineError, needs
+from dlpo.errors import EngineError, needs, pip_install
 
 TENSORRT = "11.4.0.106"  # the newest version our API use was checked against
 OLDEST_TENSORRT = (10, 9)  # checked too
@@ -59,6 +59,15 @@ class Gpu:
     total_bytes: int
     driver: str
     """newest CUDA version that the driver supports, such as `13.0`"""
+
+
+def install_gpu(cuda: int) -> str:
+    """The commands that bring CUDA, and onnxruntime-gpu over onnxruntime: they are one module."""
+    extra, wanted = ("gpu", ">=1.31") if cuda > 12 else ("gpu-cuda12", ">=1.24,<1.27")
+    return (
+        f"{pip_install('serve', extra)} && pip uninstall -y onnxruntime &&"
+        f" pip install --force-reinstall --no-deps 'onnxruntime-gpu{wanted}'"
+    )
 
 
 def load_tensorrt() -> ModuleType:

@@ -1,17 +1,23 @@
-"""Building TensorRT plans, on a simulated machine: what is asked of TensorRT and what fails how."""
+"""TensorRT on a simulated machine: plans are built, what fails says how, the check says all."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from dlpo.bundle import Bundle, GraphInfo
+from dlpo.bundle import DEFAULT_VOICE, Bundle, GraphInfo
 from dlpo.errors import BundleError, DlpoError, EngineError, InputError
+from dlpo.nvidia import Finding
+from dlpo_export.tensorrt.check import check_tensorrt, sample_of
 from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans, planned_work
+from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
+from dlpo_serving.voices import find_voice
 from tests.nvidia.nvidia_fake import FakeNvidia
 from tests.toys import plan_info
 
@@ -146,3 +152,83 @@ def test_out_of_memory_says_what_to_lower(
     match = r"memory ran out: free it, or lower the workspace \(2048 MiB\), the largest frames"
     assert_refused(voice, tmp_path, SMALL, EngineError, match)
     assert list((tmp_path).iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def one_step(embedded_fp32: Bundle) -> Bundle:
+    """One step only."""
+    manifest = embedded_fp32.manifest
+    graphs = {name: manifest.graphs[name] for name in ("encoder", "frames", "denoiser_1")}
+    manifest = replace(manifest, graphs=graphs, steps=1)
+    return replace(embedded_fp32, manifest=manifest)
+
+
+def check(bundle: Bundle, engine: Any = TensorrtEngine) -> tuple[bool, dict[str, Finding]]:
+    found: list[Finding] = []
+    passed = check_tensorrt(bundle, engine, found.append)
+    return passed, {finding.subject: finding for finding in found}
+
+
+def test_machine_where_all_works_passes(nvidia: FakeNvidia, one_step: Bundle) -> None:
+    passed, found = check(one_step)
+
+    assert passed
+    assert {subject for subject, finding in found.items() if finding.state == "ok"} == {
+        "GPU",
+        "TensorRT",
+        "parse denoiser_1 in fp32",
+        "build in fp32",
+        "sample in fp32",
+        "run in fp32 without CUDA graphs",
+        "run in fp32 with CUDA graphs",
+    }
+    assert "largest error" in found["run in fp32 with CUDA graphs"].detail
+    assert found["engine in fp16"].detail == "the bundle has no such graph"
+    assert nvidia.device.memory == {}
+
+
+def test_machine_without_anything_fails_with_what_to_do(
+    one_step: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tensorrt", "tensorrt_bindings", "cuda.bindings.runtime"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    passed, found = check(one_step)
+
+    assert not passed
+    assert found["GPU"].state == found["TensorRT"].state == "failed"
+    assert "pip install" in found["GPU"].detail
+    assert "--extra-index-url https://pypi.nvidia.com" in found["TensorRT"].detail
+    assert found["parse"].state == found["engine in fp32"].state == "skipped"
+
+
+@pytest.mark.parametrize("factor", [1.01, np.nan])
+def test_engine_that_computes_something_else_fails_the_check(
+    nvidia: FakeNvidia, one_step: Bundle, factor: float
+) -> None:
+    class Wrong(TensorrtEngine):
+        def denoise(self, *arguments: Any) -> Any:
+            return factor * super().denoise(*arguments)
+
+    passed, found = check(one_step, Wrong)
+
+    assert not passed
+    assert found["run in fp32 with CUDA graphs"].state == "failed"
+
+
+def test_sample_is_speech_of_the_length_that_was_asked_for(one_step: Bundle) -> None:
+    sample = sample_of(one_step, 1, "fp32", 90)
+
+    assert sample.expected.shape == (1, 90, 300)
+    assert sample.inputs[0].shape[2] == 90
+    assert 0.01 < np.abs(sample.expected).max() < 2
+    assert np.abs(sample.inputs[1]).max() > 0
+
+
+@pytest.mark.gpu
+def test_all_of_it_works_on_a_real_gpu(real_gpu: None) -> None:
+    bundle, lines = Bundle.load(find_voice(DEFAULT_VOICE)), list[str]()
+
+    passed = check_tensorrt(bundle, TensorrtEngine, lambda finding: lines.append(str(finding)))
+
+    assert passed, "\n".join(lines)

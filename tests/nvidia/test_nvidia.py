@@ -13,7 +13,7 @@ from tests.nvidia.nvidia_fake import FakeNvidia
 
 
 @pytest.mark.parametrize(("driver", "why"), [(0, "there is no driver"), (12040, "Insufficient")])
-def test_a_missing_and_an_old_driver_are_told_apart(
+def test_a_missing_and_an_old_driver_differ(
     nvidia: FakeNvidia, driver: int, why: str
 ) -> None:
     nvidia.device.count, nvidia.device.driver = 0, driver
