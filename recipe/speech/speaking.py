@@ -16,14 +16,7 @@ from typing import IO
 
 from recipe.signals import on_stop
 from recipe.speech import plan, store
-from recipe.speech.kokoro import (
-    ENGINE,
-    GRAPH,
-    CannotSpeakError,
-    Kokoro,
-    Reader,
-    published_network,
-)
+from recipe.speech.kokoro import ENGINE, GRAPH, CannotSpeakError, Kokoro, Reader, published_network
 from recipe.speech.prompts import synthetic_prompts
 from recipe.speech.texts import Reading, Text, held_out, read_letters, read_texts
 
