@@ -10,7 +10,6 @@ from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import aiohttp
 import pytest
@@ -21,7 +20,7 @@ from dlpo_serving.operations.keys import new_key
 from dlpo_serving.protocols.apis import APIS
 from dlpo_serving.request import SpeechRequest
 from scripts import api_table
-from tests.callers import WAIT_S, fake_voice, wait_until
+from tests.callers import WAIT_S, fake_voice, figure, wait_until
 from tests.serving.conftest import GatedEngine, RunningServer, StartServer, running_server
 from tests.serving.protocols.callers import CONVERSING, WAYS, url_of
 
@@ -144,9 +143,7 @@ async def test_a_key_comes_as_clients_of_the_api_send_it(
 
 
 def gauge(server: RunningServer, name: str) -> float:
-    with urlopen(url_of(server, "/metrics"), timeout=WAIT_S) as page:
-        lines = page.read().decode().splitlines()
-    return next(float(one.split()[1]) for one in lines if one.startswith(f"{name} "))
+    return figure(str(server.http_url).split("/")[2], name)
 
 
 def streams(server: RunningServer) -> float:
