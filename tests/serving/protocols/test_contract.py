@@ -61,15 +61,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningS
 
 
 async def reference(server: RunningServer, encoding: str = "pcm") -> bytes:
-    """The text as OpenAI's route speaks it, by a client of its own."""
-    asked: dict[str, Any] = {"input": TEXT, "response_format": encoding}
-    if encoding == "pcm":
-        asked["sample_rate"] = 22_050
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(url_of(server, "/v1/audio/speech"), json=asked) as reply,
-    ):
-        return await reply.read()
+    """The text as OpenAI's route speaks it."""
+    way = WAYS["speech" if encoding == "pcm" else "file"]
+    return (await way.speak(server, TEXT)).audio
 
 
 def enough(way: str, audio: bytes) -> float:
