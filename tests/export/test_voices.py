@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dlpo.bundle import VOICES, Bundle
+from dlpo.bundle import SOURCE_TAPER, VOICES, Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import InputError
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -23,7 +23,8 @@ from dlpo_export.tensorrt.check import sample_of
 def test_default_offer_is_each_speakers_first_session(voices_bundle: Path) -> None:
     manifest = Bundle.load(voices_bundle).manifest
     assert (manifest.voice, manifest.voices) == ("ann", ("ann", "bob"))
-    assert VOICES in manifest.requires
+    assert manifest.requires == (VOICES, SOURCE_TAPER)
+    assert manifest.source.taper_hz == manifest.grid.taper_hz == 4000
 
 
 def test_the_encoder_mixes_voices_by_their_shares(

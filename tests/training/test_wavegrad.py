@@ -43,7 +43,7 @@ HOP = PUBLISHED_GRID.hop_length
 
 @pytest.fixture
 def excerpts(tiny_dataset: Path) -> ExcerptBatches:
-    return ExcerptBatches(Batches(Corpora([tiny_dataset]), "train", 0, 0, BASE.rows))
+    return ExcerptBatches(Batches(Corpora([tiny_dataset]), "train", 0, 0, BASE))
 
 
 def run(data: Path, out: Path, **changes: object) -> WaveGradTrainer:
