@@ -31,7 +31,11 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_PLACES[name]), name)
+    from dlpo.errors import needs
+
+    with needs("serve"):
+        module = import_module(_PLACES[name])
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

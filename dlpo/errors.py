@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parents[1]  # of the checkout, if it has pyproject.toml
 # Packages that an extra brings and that are found without importing them, which takes seconds.
 _PACKAGES = {
-    "serve": ("grpc", "prometheus_client", "soxr"), "train": ("torch", "accelerate", "soundfile"),
-    "export": ("onnx", "onnxscript", "onnxruntime"), "bench": ("pocketsphinx",),
+    "serve": ("grpc", "prometheus_client"), "train": ("torch", "accelerate"),
+    "export": ("onnx", "onnxscript"), "bench": ("pocketsphinx",),
 }  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def pip_install(*extras: str) -> str:
     import shlex  # not at the start of every command
     from importlib import metadata
 
-    wanted = f"[{','.join(extras)}]"
+    wanted = f"[{','.join(extras)}]" if extras else ""
     if (_ROOT / "pyproject.toml").is_file():
         return f"pip install '{'.' if Path.cwd() == _ROOT else _ROOT}{wanted}'"
     try:
@@ -159,7 +159,7 @@ def pip_install(*extras: str) -> str:
     needed = {
         name.strip()
         for name, _, when in rows
-        if any(f"'{one}'" in when.replace('"', "'") for one in extras)
+        if any(f"'{one}'" in when.replace('"', "'") for one in extras) or not (extras or when)
     }
     return f"pip install {shlex.join(sorted(needed))}"
 

@@ -14,7 +14,7 @@ from importlib import metadata
 from types import MappingProxyType, ModuleType
 from typing import Any, Literal
 
-from dlpo.errors import EngineError, needs
+from dlpo.errors import EngineError, needs, pip_install
 
 TENSORRT = "11.4.0.106"  # the newest version our API use was checked against
 OLDEST_TENSORRT = (10, 9)  # checked too
@@ -59,6 +59,15 @@ class Gpu:
     total_bytes: int
     driver: str
     """newest CUDA version that the driver supports, such as `13.0`"""
+
+
+def install_gpu(cuda: int) -> str:
+    """The commands that bring CUDA, and onnxruntime-gpu over onnxruntime: they are one module."""
+    extra, wanted = ("gpu", ">=1.31") if cuda > 12 else ("gpu-cuda12", ">=1.24,<1.27")
+    return (
+        f"{pip_install('serve', extra)} && pip uninstall -y onnxruntime &&"
+        f" pip install --force-reinstall --no-deps 'onnxruntime-gpu{wanted}'"
+    )
 
 
 def load_tensorrt() -> ModuleType:
@@ -151,9 +160,11 @@ def find_gpu() -> Gpu:
     status, _ = cuda.cudaGetDeviceCount()
     if status != cuda.cudaError_t.cudaSuccess:
         _, text = cuda.cudaGetErrorString(status)
+        _, supported = cuda.cudaDriverGetVersion()  # 0 where there is no driver
+        why = text.decode() if supported else "there is no driver"
         raise EngineError(
-            f"no NVIDIA GPU can be used here ({text.decode()}); run this on a machine with a GPU"
-            f" and a driver of {DRIVERS[cuda_version()]} or newer, or leave the GPU option out"
+            f"no NVIDIA GPU can be used here ({why}); run this on a machine with a GPU and a driver"
+            f" of {DRIVERS[cuda_version()]} or newer"
         )
     version = call(cuda, cuda.cudaDriverGetVersion)
     properties = call(cuda, cuda.cudaGetDeviceProperties, 0)

@@ -167,7 +167,7 @@ def _measure_mark(source: Path, out: Path) -> None:
 
 def _gain_meter(lufs: float) -> Callable[[Synthesizer], float]:
     with needs("bench"):
-        from dlpo_bench.level import gain_for
+        from dlpo_bench.loudness import gain_for
     return partial(gain_for, lufs=lufs)
 
 

@@ -222,6 +222,11 @@ def deepgram_socket(r: Request) -> tuple[str, list[Message]]:
     return deepgram_path(r), [*texts, {"type": "Flush"}, {"type": "Close"}]
 
 
+def flux_socket(r: Request) -> tuple[str, list[Message]]:
+    path, sent = deepgram_socket(r)
+    return path.replace("/v1/", "/v2/"), sent
+
+
 def openai_realtime(r: Request) -> tuple[str, list[Message]]:
     sound = {"format": {"type": "audio/pcm", "rate": r.rate_hz}, "voice": r.voice, **r.sound}
     content = [{"type": "input_text", "text": r.text}]
@@ -414,6 +419,7 @@ ROUTES = {
     "cartesia-events": Route(cartesia("/tts/sse"), VENDORS),
     "cartesia-socket": pieces(over(cartesia_socket), VENDORS),
     "deepgram-socket": pieces(over(deepgram_socket), VENDORS),
+    "flux-socket": pieces(over(flux_socket), VENDORS),
     "kokoro": Route(openai("/dev/captioned_speech"), ALL),
     "jambonz-socket": pieces(jambonz, {"sample_rate"}),
     "riva-online": Route(partial(riva, method="SynthesizeOnline"), ALL),

@@ -35,7 +35,6 @@ PROMPTS = 200  # that endings are drawn from
 CHAIN = {"steps": "2", "reward": "distillmos=1"}
 RUNS: dict[str, dict[str, str]] = {
     "dlpo": {"method": "dlpo"},
-    "dlpo-step": {"method": "dlpo", "explore": "step"},
     "dlpo-return": {"method": "dlpo", "guide": "return"},
     **{name: {"method": name} for name in (
         "rwr", "ddpo", "dpok", "klinr", "onlydl", "awm", "control", "direct",

@@ -58,6 +58,15 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+def built(tree: Path, out: Path, target: str = "wheel") -> Path:
+    """What hatchling makes of a source tree."""
+    command = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", out]
+    before = set(out.glob("*"))
+    subprocess.run(command, cwd=tree, check=True, capture_output=True)
+    (made,) = {path for path in set(out.iterdir()) - before if path.suffix in (".whl", ".gz")}
+    return made
+
+
 def free_port() -> int:
     """A TCP port that nobody listens on now."""
     with socket.socket() as free:

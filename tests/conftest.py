@@ -44,7 +44,6 @@ FULL_FIXTURES = {
     "promtool",
     "ray_python",
     "render",
-    "riva_client",
     "slim",
 }
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +12,28 @@ from numpy.typing import NDArray
 
 from dlpo.errors import InputError
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
-from dlpo_bench.compare import MEASURES, UNDECIDED
 from dlpo_bench.endings import MOVEMENT, QUESTION, RISES, title_of
 from dlpo_bench.judging import (
     CHARACTER_ERRORS,
-    ERROR_RATIO,
+    ERROR_KINDS,
     SIGNAL_MEASURES,
     WORD_ERRORS,
-    JudgePanel,
     Quality,
-    evaluate,
 )
 from dlpo_bench.statistics import Paired
-from dlpo_bench.systems import System
-from dlpo_bench.tables import Figures, estimate, show, table
+from dlpo_bench.tables import Figures, estimate, table
+
+UNDECIDED = "undecided"
+LEFT_TO_RECORDS = {  # measures that the benchmarks page doesn't show
+    "level, dB", "mel spread, dB", "> 4 kHz, dB", "seconds", "P.835 SIG", "P.835 BAK",
+    "word errors", "word errors, tiny.en", "word errors / recordings'", "character errors",
+    "character errors, tiny.en",
+}  # fmt: skip
 
 
 def is_rate(measure: str) -> bool:
     """Whether it counts errors: words and characters of any recognizer."""
-    return measure.startswith((WORD_ERRORS, CHARACTER_ERRORS)) and measure != ERROR_RATIO
+    return measure.startswith((WORD_ERRORS, CHARACTER_ERRORS))
 
 
 def in_percent(measure: str) -> bool:
@@ -129,12 +131,9 @@ def _lists(values: Mapping[str, NDArray[np.float64]]) -> dict[str, list[float | 
 
 def means(figures: Figures) -> str:
     """A row for each measure, a column for each system."""
-    rows = [
-        [m, *((m in scores and estimate(scores[m], percent=in_percent(m), fixed=True)) or ""
-              for scores in figures.values())]
-        for m in _measures(figures)
-    ]  # fmt: skip
-    return table(["measure", *figures], rows)
+    return _grid(
+        figures, figures, lambda m, score: estimate(score, percent=in_percent(m), fixed=True)
+    )
 
 
 def differences(figures: Figures) -> str:
@@ -145,24 +144,31 @@ def differences(figures: Figures) -> str:
         for system, scores in figures.items()
     }
     apart = {system: scores for system, scores in apart.items() if scores}
-    rows = [
-        [m, *(_difference(m, scores[m]) if m in scores else "" for scores in apart.values())]
-        for m in _measures(apart)
-    ]
     heads = [f"{s} less {next(iter(scores.values()))['from']}" for s, scores in apart.items()]
-    return table(["measure", *heads], rows) if rows else ""
+    return _grid(apart, heads, _difference) if apart else ""
 
 
-def measure_title(measure: str) -> str:
-    """A panel's title: the measure, its unit, and which way is better."""
-    if measure not in MEASURES:
-        return measure
-    better = "lower" if MEASURES[measure].more_is_worse else "higher"
-    return f"{measure}{', %' if is_rate(measure) else ''} ({better} is better)"
+def judged(figures: Figures) -> str:
+    """The means for the benchmarks page, without intervals and what the record alone has; bold if
+    the difference from the baseline is decided."""
+    kept = {
+        system: {
+            measure: score
+            for measure, score in scores.items()
+            if measure not in LEFT_TO_RECORDS and not measure.endswith(tuple(ERROR_KINDS))
+        }
+        for system, scores in figures.items()
+    }
+    return _grid(kept, figures, _mean)
 
 
-def _measures(figures: Figures) -> list[str]:
-    return list(dict.fromkeys(measure for system in figures.values() for measure in system))
+def _grid(figures: Figures, heads: Iterable[str], cell: Callable[[str, Figures], str]) -> str:
+    measures = dict.fromkeys(measure for system in figures.values() for measure in system)
+    rows = (
+        [m, *(cell(m, scores[m]) if m in scores else "" for scores in figures.values())]
+        for m in measures
+    )
+    return table(["measure", *heads], rows)
 
 
 def _difference(measure: str, d: Figures) -> str:
@@ -170,9 +176,11 @@ def _difference(measure: str, d: Figures) -> str:
     return words if d["verdict"] == UNDECIDED else f"**{words}**"
 
 
-def scale_of(measure: str) -> float:
-    """Factor by which a measure is multiplied for display: rates are shown in per cent."""
-    return 100.0 if is_rate(measure) else 1.0
+def _mean(measure: str, score: Figures) -> str:
+    value = score["value"]
+    words = f"{100 * value:.2f} %" if in_percent(measure) else f"{value:.2f}"
+    decided = score.get("difference", {}).get("verdict", UNDECIDED) != UNDECIDED
+    return f"**{words}**" if decided else words
 
 
 def caption(quality: Quality) -> str:
@@ -216,39 +224,6 @@ def markdown(quality: Quality) -> str:
 def _tables(quality: Quality) -> list[str]:
     found = figures(quality)
     return [one for one in (means(found), differences(found)) if one]
-
-
-def compare(
-    systems: Sequence[System],
-    clips: Sequence[Clip],
-    panel: JudgePanel,
-    *,
-    baseline: str | None = None,
-    match: bool = True,
-    wavs: Path | None = None,
-) -> Quality:
-    """Evaluate with a progress bar and print the tables.
-
-    Args:
-        baseline, match: see `evaluate`.
-        wavs: directory for the audio that the judges score, see `write_judged`.
-
-    Raises:
-        InputError: see `evaluate`; also if `wavs` can't be written.
-        DataError: a recording or a wav is missing or damaged.
-    """
-    from rich.console import Console
-    from rich.progress import Progress
-
-    takes = {system.label: system.takes for system in systems}
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("judging", total=sum(map(len, takes.values())) * len(clips))
-        quality = evaluate(
-            takes, clips, panel, lambda: bar.advance(task), baseline=baseline, match=match,
-            keep=partial(write_judged, wavs),
-        )  # fmt: skip
-    show(markdown(quality))
-    return quality
 
 
 def write_judged(

@@ -40,7 +40,6 @@ WORD_ERRORS, CHARACTER_ERRORS = "word errors", "character errors"
 ERROR_KINDS = {"left out": "left_out", "added": "added", "repeated": "repeated"}
 """Kind of word error -> field of `WordErrors`"""
 Floats = NDArray[np.float64]
-ERROR_RATIO = "word errors / recordings'"
 SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
     "> 4 kHz, dB": high_band_db,
     "level, dB": active_level_db,
@@ -191,12 +190,6 @@ class Quality:
             judged = np.isfinite(errors)
             if judged.any():
                 found[measure] = ratio_of_sums(errors[judged], self.units(measure)[judged])
-        recorded = self.scores[RECORDINGS].errors if RECORDINGS in self.scores else {}
-        if WORD_ERRORS in recorded:
-            errors, reference = scores.errors[WORD_ERRORS], recorded[WORD_ERRORS]
-            judged = np.isfinite(errors) & np.isfinite(reference)
-            if reference[judged].sum() > 0:
-                found[ERROR_RATIO] = ratio_of_sums(errors[judged], reference[judged])
         return found
 
     def differences(self, system: str) -> dict[str, Paired]:
@@ -228,8 +221,7 @@ def evaluate(
     """Let the panel score every system on every clip.
 
     Args:
-        systems: name -> what speaks a clip, at 22,050 Hz, or its takes, one per noise seed. The
-            word errors of the others are compared with those of one called "recordings".
+        systems: name -> what speaks a clip, at 22,050 Hz, or its takes, one per noise seed.
         on_clip: called after each clip of each take, for a progress bar.
         baseline: the system that the others are compared with; None is the first that isn't
             "recordings".

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -11,7 +11,7 @@ from dlpo.errors import UsageError
 from dlpo.rl.options import OWN_CHAIN
 from dlpo_bench.clips import SPLITS, Clip, clips_of_texts, load_clips
 from dlpo_bench.endings import KINDS
-from dlpo_bench.eval import compare, figures, figures_by_kind, markdown, samples, write_judged
+from dlpo_bench.eval import figures, figures_by_kind, markdown, samples, write_judged
 from dlpo_bench.judging import JudgedSystem, JudgePanel, check_baseline, judge_system, together
 from dlpo_bench.options import EvaluationOptions, SentenceChoice
 from dlpo_bench.panel import load_panel
@@ -34,7 +34,7 @@ def evaluate_systems(options: EvaluationOptions) -> tuple[str, Measured]:
 
     Raises:
         UsageError: another chain is asked for, and no system can have one.
-        Also what opening systems, loading judges and `compare` raise.
+        Also what opening systems, loading judges and `evaluate` raise.
     """
     systems = _systems(options)
     baseline = options.baseline or next(s.label for s in systems if s is not RECORDED)
@@ -42,25 +42,13 @@ def evaluate_systems(options: EvaluationOptions) -> tuple[str, Measured]:
     if chained and all(system.about["kind"] != "checkpoint" for system in systems):
         only = "only checkpoints take another chain; a bundle's is part of its graphs"
         raise UsageError(f"--schedule, --eta: {only}")
+    about = {system.label: system.about for system in systems}
+    check_baseline(baseline, about)
     clips = _clips(options.sentences, systems)
     panel = _panel(options, clips)
-    about = {system.label: system.about for system in systems}
-    if options.jobs == 1:
-        quality = compare(
-            systems, clips, panel, baseline=baseline, match=options.match, wavs=options.wavs
-        )
-    else:
-        check_baseline(baseline, about)
-        with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
-            judged = pool.map(partial(_judge_alone, options, clips), range(len(systems)))
-            quality = together(
-                dict(zip(about, judged, strict=True)),
-                clips,
-                panel,
-                baseline=baseline,
-                match=options.match,
-            )
-        show(markdown(quality))
+    judged = dict(zip(about, _judged(options, systems, clips, panel), strict=True))
+    quality = together(judged, clips, panel, baseline=baseline, match=options.match)
+    show(markdown(quality))
     kinds = bool(quality.kinds)
     measured = Measured(
         figures_by_kind(quality) if kinds else figures(quality),
@@ -89,14 +77,35 @@ def _panel(options: EvaluationOptions, clips: Sequence[Clip]) -> JudgePanel:
     return load_panel(judges.weights, judges.whisper, judges.utmos, speaker, judges.only, ends)
 
 
+def _judged(
+    options: EvaluationOptions, systems: Sequence[System], clips: Sequence[Clip], panel: JudgePanel
+) -> list[JudgedSystem]:
+    """Each system, here behind a progress bar, or in processes of their own."""
+    if options.jobs > 1:
+        with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+            return list(pool.map(partial(_judge_alone, options, clips), range(len(systems))))
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("judging", total=sum(len(one.takes) for one in systems) * len(clips))
+        return [_judge(options, one, clips, panel, lambda: bar.advance(task)) for one in systems]
+
+
 def _judge_alone(options: EvaluationOptions, clips: Sequence[Clip], place: int) -> JudgedSystem:
     """One of the systems, by its place, in a process of its own with its own judges."""
     import torch
 
     torch.set_num_threads(1)
-    system = _systems(options)[place]
+    return _judge(options, _systems(options)[place], clips, _panel(options, clips))
+
+
+def _judge(
+    options: EvaluationOptions, system: System, clips: Sequence[Clip], panel: JudgePanel,
+    on_clip: Callable[[], object] = lambda: None,
+) -> JudgedSystem:  # fmt: skip
     return judge_system(
-        system.label, system.takes, clips, _panel(options, clips), match=options.match,
+        system.label, system.takes, clips, panel, on_clip, match=options.match,
         keep=partial(write_judged, options.wavs),
     )  # fmt: skip
 

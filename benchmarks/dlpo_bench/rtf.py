@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import median_abs_deviation
 
 from dlpo.bundle import Bundle
 from dlpo.checkpoint import Checkpoint, load_checkpoint
@@ -21,7 +22,7 @@ from dlpo_bench.load.texts import text_of_length
 from dlpo_bench.machine import pinned
 from dlpo_bench.options import RtfOptions
 from dlpo_bench.record import Measured
-from dlpo_bench.statistics import Estimate, Spread, Tell, bootstrap, rotated, silent
+from dlpo_bench.statistics import Estimate, Tell, bootstrap, rotated, silent
 from dlpo_bench.systems import WHOLE
 from dlpo_bench.torch_engine import PAPER_CHAIN, PaperSampler, TorchEngine
 from dlpo_serving.engine import Engine, Floats
@@ -282,11 +283,10 @@ def figures_of(timings: Timings) -> dict[str, Any]:
     for label, timed in timings.items():
         rows: dict[str, dict[str, Any]] = {}
         for name, times in timed.items():
-            spread = Spread(tuple(times.rtf.tolist()))
             rows[name] = {
-                "rtf_min": spread.least,
-                "rtf_median": spread.median,
-                "rtf_spread": spread.deviation,
+                "rtf_min": float(times.rtf.min()),
+                "rtf_median": float(np.median(times.rtf)),
+                "rtf_spread": float(median_abs_deviation(times.rtf)),
                 "first_rtf": times.first_s / times.audio_s,
                 "speedup": {
                     baseline: speedup(timed[baseline].rtf, times.rtf).figure

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.audio import Waveform, log_mel
-from dlpo.errors import InputError, needs
+from dlpo.data.features import import_pyworld
+from dlpo.errors import InputError
 from dlpo.frame_grid import PUBLISHED_GRID
 
 FRAME_S = 0.005
@@ -26,8 +27,7 @@ def f0_track_hz(
     Reference: Morise, Kawahara and Katayose, Fast and Reliable F0 Estimation Method Based on the
     Period Extraction of Vocal Fold Vibration (DIO), 2009.
     """
-    with needs("bench"):
-        import pyworld
+    pyworld = import_pyworld("bench")
     samples = waveform.astype(np.float64)
     coarse, times = pyworld.dio(
         samples,

@@ -140,26 +140,6 @@ def sign_flip_p(differences: Values) -> float:
     return float(test.pvalue)
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Samples of one contestant, such as its fastest run of each turn in ms."""
-
-    samples: tuple[float, ...]
-
-    @property
-    def least(self) -> float:
-        return min(self.samples)
-
-    @property
-    def median(self) -> float:
-        return float(np.median(self.samples))
-
-    @property
-    def deviation(self) -> float:
-        """Median absolute deviation from the median."""
-        return float(stats.median_abs_deviation(self.samples))
-
-
 def rotated(names: Sequence[str], number: int) -> list[str]:
     """The order of a round: each starts with another name, so that none always follows another."""
     first = number % max(1, len(names))

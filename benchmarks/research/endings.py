@@ -1,26 +1,23 @@
-"""Ways to teach how sentences end, with one budget: DLPO, its controls and the rule.
+"""Ways to teach how sentences end, each one thing away from DLPO, read at an equal rise.
 
-    python -m research.endings CHECKPOINT --data D --texts T --texts S=es-419 \\
-        --test benchmarks/endings.tsv --test benchmarks/endings-es.tsv=es-419 --out RUNS --record
+    python -m research.endings CHECKPOINT --data D --texts T --without recipe/held_out.txt \\
+        --test benchmarks/endings.tsv --out RUNS --seed 0 --seed 1 --seed 2 --record
 
-Each arm is `dlpo tune --reward endings` with the same prompts, draws and updates, once with each
-`--seed`; finished runs are not repeated, interrupted ones resume. Then all of them draw contours
-for the test texts from the same noise. The rules bend each question's end by 6 or 10 semitones and
-need no weights. Arms learn at different speeds, so each run's log is also read where equally many
-questions rise. With `--whisper`, a recognizer hears the declarative questions of all of them,
-spoken from one denoiser's noise.
+Each arm is `dlpo tune --reward endings` with as many draws and updates, by the voices of the data.
+While it learns, the averaged weights draw contours for the test's texts from noise that all arms
+share. Arms learn at different speeds, so they are compared where the ends of questions have come up
+equally far for the first time, between two readings by a straight line. The rules bend each
+question's end and need no weights. Finished runs are not repeated, interrupted ones resume; all
+arms of a seed run before the next seed.
 
-The record has the means of an arm's seeds, and each seed's figures and what ran it as samples.
+An interval is of 2,000 resamples of seeds, texts and recordings together, the same for all arms.
 """
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
-import re
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,53 +25,59 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from numpy.typing import NDArray
 from torch import Tensor
 
-from dlpo.checkpoint import Provenance, load_checkpoint
-from dlpo.commit import current_commit
+from dlpo.checkpoint import Checkpoint, load_checkpoint
+from dlpo.config.strict import from_dict
 from dlpo.config.tuning import EndingsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.errors import DataError
-from dlpo.judges.whisper import Whisper
-from dlpo.noise_schedule import named_schedule
-from dlpo.rl.core.objective import Objective
+from dlpo.model.contour import Flow
+from dlpo.rl.core.loop import DrawnBatch
 from dlpo.rl.ending_figures import EndingFigures
 from dlpo.rl.ending_prompts import EndingPrompt, in_language, read_all_prompts
 from dlpo.rl.endings import RISING, EndingKind, bend
-from dlpo.rl.endings_tuner import EndingsTuner, endings_objective
-from dlpo.rl.pitch_conditioning import PitchConditioning, as_points
+from dlpo.rl.endings_tuner import EndingsCollector, EndingsTuner, endings_objective
+from dlpo.rl.pitch_conditioning import PitchConditioning, in_time
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.probe import Speaker
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
 from dlpo.text.languages import known_language
-from dlpo.training.contour_losses import RecordedContours
-from dlpo_bench.record import Measured, machine, write_record
+from dlpo.training.contour_losses import RecordedContours, contour_figures
+from dlpo_bench.record import Measured, write_record
+from dlpo_bench.statistics import RESAMPLES, SEED, of_resamples
+from dlpo_cli.options import Settings, parse_settings
 from research import RECORDS, run_study, study_command
 
-BOUND = {"beta": 0.0, "kl_outside": 0.0}  # on what is unlearned; all arms have it
-SWEPT = (0.5, 1.0, 2.0, 4.0)
+BOUND = {"beta": 0.0, "kl_outside": 0.0}  # on what is unlearned; all arms but one have it
+SWEPT = (0.5, 1.0, 4.0)  # weights beside 2
+LEARNED_RULE = "rule, learned"
 ARMS: Mapping[str, dict[str, Any]] = {
     "DLPO": {},
     "control": {"method": "control"},
+    "recordings 2": {"kl_outside": 0.0},
+    "divergence outside": {"beta": 0.0},
     "bound alone": BOUND,
-    **{f"recordings {weight:g}": BOUND | {"beta": weight} for weight in SWEPT},
-    **{f"divergence {weight:g}": BOUND | {"matching_kl": weight} for weight in SWEPT},
-    "divergence outside": BOUND | {"kl_outside": 1.0},
+    "divergence 2": BOUND | {"matching_kl": 2.0},
     "all credited": {"credit_s": None},
     "straight gradient": {"method": "direct"},
-    "best draws": {"method": "rwr"},
+    "best draws": {"method": "rwr", "kl_outside": 1.0},
+    LEARNED_RULE: {"method": "rwr", "kl_outside": 1.0, "temperature": 1e6},
+    "no bound": {"error_bound": 1e6},
+    **{f"recordings {weight:g}": BOUND | {"beta": weight} for weight in SWEPT},
+    **{f"divergence {weight:g}": BOUND | {"matching_kl": weight} for weight in SWEPT},
 }
-"""Label -> what differs from `endings_objective` and `EndingsTuning`: each anchor alone."""
-UNTOUCHED, RULE = "untouched", "rule"
-BENT_ST = (6.0, 10.0)  # semitones by which the rules bend a question's end
-RISES = (0.1, 0.2, 0.3, 0.4)  # shares of yes/no questions that rise, at which arms are compared
-BESIDE = ("rest_st", "spread", "crps")  # what else moved by then
-SPENT = "spent.json"  # CPU-seconds and scores, and what ran it, beside a finished run
+"""Label -> what differs from `endings_objective` and `EndingsTuning`."""
+BENT_ST = (6.0, 10.0)  # semitones by which the rules bend a question's end; the last is learned
+RISES = (1.0, 2.0, 3.0, 4.0)  # semitones that questions' ends have come up by, where arms are read
+DRAWS = 4  # of each text and voice
+DRAWS_OF_RECORDING = 4
 KINDS: Mapping[str, EndingKind] = {
     "yn": "yes_no", "wh": "wh", "st": "statement", "dq": "declarative",
 }  # fmt: skip
-Heard = Callable[[EndingFigures, Sequence[Tensor]], dict[str, float]]
+Array = NDArray[np.float64]
+Curve = Mapping[str, Array]
 
 
 def read_tests(files: Sequence[str]) -> list[EndingPrompt]:
@@ -97,14 +100,82 @@ def read_tests(files: Sequence[str]) -> list[EndingPrompt]:
     return found
 
 
-def settings_of(arm: Mapping[str, Any], usual: EndingsTuning) -> EndingsTuning:
-    """The run's settings, where an arm changes one."""
-    return replace(usual, **{k: v for k, v in arm.items() if hasattr(usual, k)})
+class FlowReader:
+    """Reads a flow: how it ends the test's texts, and what became of the rest.
+
+    Args:
+        base: untuned.
+        prompts: the test's.
+        data: whose voices speak, and whose validation recordings are drawn again.
+    """
+
+    def __init__(self, base: Checkpoint, prompts: Sequence[EndingPrompt], data: Corpora) -> None:
+        policy, languages = PitchFlow(base.model.requires_grad_(False)), base.provenance.languages
+        held_out = RecordedContours(data, "validation", policy.model.config.rows)
+        self.recorded = [held_out.collate([one]) for one in held_out.utterances]
+        voices = [name for name in policy.model.config.speakers if name in data.voices]
+        recorded = held_out.collate(held_out.utterances)
+        self.figures = EndingFigures(policy, prompts, recorded, voices, languages, DRAWS)
+        self.texts = np.array([ending.prompt.number for ending in self.figures.prompts])
+        self.rising = np.array([prompt.kind in RISING for prompt in prompts])
+
+    def read(self, flow: Flow) -> dict[str, Array]:
+        """`crps` (R,) of the recordings, and what `of_draws` says of the texts."""
+        policy = self.figures.policy
+        policy.flow.load_state_dict(flow.state_dict())
+        errors = []
+        for recorded in self.recorded:
+            embedded, pitch_range = policy.recorded_voices(recorded)
+            drawn_by = torch.Generator().manual_seed(0), embedded, pitch_range[0, 2].item()
+            errors.append(contour_figures(policy.contour, recorded, DRAWS_OF_RECORDING, *drawn_by))
+        crps = np.array([one["crps"] for one in errors])
+        return self.of_draws(self.figures.drawn()) | {"crps": crps}
+
+    def of_draws(self, drawn: Sequence[Tensor]) -> dict[str, Array]:
+        """(T,) means over voices of the figures of `EndingFigures.of_endings`."""
+        rows, found = self.figures.of_endings(drawn), dict[str, Array]()
+        for name in ("risen", "movement", "rest_square", "rest_own"):
+            values = np.array([row.get(name, np.nan) for row in rows])
+            of_texts = (values[self.texts == text] for text in range(len(self.rising)))
+            found[name] = np.array([of_text.mean() for of_text in of_texts])
+        return found
 
 
-def objective_of(arm: Mapping[str, Any], usual: EndingsTuning) -> Objective:
-    """The run's objective."""
-    return endings_objective(**{k: v for k, v in arm.items() if not hasattr(usual, k)})
+class ReadRun(EndingsTuner):
+    """A run that is read on the test's texts where others validate.
+
+    Readings are kept as READINGS/UPDATE.npz beside its log.
+    """
+
+    reader: FlowReader
+
+    def _validate(self) -> Mapping[str, float | Tensor]:
+        found = self.reader.read(self.averaged_flow())
+        folder = self.out / "readings"
+        folder.mkdir(exist_ok=True)
+        np.savez(folder / f"{self.update:04}.npz", **found)  # type: ignore[arg-type]
+        return {name: float(np.nanmean(values)) for name, values in found.items()}
+
+
+class BentCollector(EndingsCollector):
+    """Bends the questions that the flow draws, so that it learns the rule."""
+
+    def collect(self, update: int) -> DrawnBatch:
+        parts = []
+        for part in super().collect(update).parts:
+            endings = zip(part.prompts, part.conditions.sentences, part.samples, strict=True)
+            rows = [
+                ruled(ending, sentence, in_time(drawn[:, :, : len(sentence.frames)]), BENT_ST[-1])
+                for ending, sentence, drawn in endings
+            ]
+            parts.append(replace(part, samples=part.conditions.padded_points(rows)))
+        return DrawnBatch(tuple(parts))
+
+
+class BentRun(ReadRun):
+    """Learns what the rule does."""
+
+    collects = BentCollector
 
 
 def main(
@@ -114,148 +185,126 @@ def main(
     test: Annotated[list[str], typer.Option(help="FILE[=LANGUAGE] to measure: id, kind, text.")],
     out: Annotated[Path, typer.Option(help="Directory of the runs.")],
     without: Annotated[Path | None, typer.Option(help="Ids of texts left out.")] = None,
-    arm: Annotated[list[str] | None, typer.Option(help="Arms to run, or none; else all.")] = None,
-    also: Annotated[
-        list[str] | None, typer.Option(help="Other checkpoints to measure: NAME=CHECKPOINT.")
-    ] = None,
-    updates: int = EndingsTuning().updates,
-    whisper: Annotated[Path | None, typer.Option(help="Recognizer that hears questions.")] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="Arms to run; else all.")] = None,
+    settings: Settings = None,
     seed: Annotated[list[int] | None, typer.Option(help="Of an arm's runs; 0 by default.")] = None,
     record: bool = False,
 ) -> None:
     """Run the arms, print and record how each ends sentences."""
     torch.set_num_threads(1)
-    prompts = read_all_prompts(texts, without)
-    corpora = Corpora(data, [1.0] * len(data))
     base = load_checkpoint(checkpoint)
-    policy = PitchFlow(base.model.requires_grad_(False))
-    held_out = RecordedContours(corpora, "validation", policy.model.config.rows)
-    recorded = held_out.collate(held_out.utterances)
-    speakers, languages = policy.model.config.speakers, base.provenance.languages
-    figures = EndingFigures(policy, read_tests(test), recorded, speakers, languages)
-    heard = listener(policy, base.provenance, whisper)
-    untouched = figures.measure(copy.deepcopy(policy.flow)) | heard(figures, figures.before)
-    found = {UNTOUCHED: untouched}
+    corpora = Corpora(data, [1.0] * len(data))
+    prompts = read_all_prompts(texts, without)
+    reader = ReadRun.reader = FlowReader(base, read_tests(test), corpora)
+    start = reader.read(reader.figures.policy.flow) | {"update": np.array(0.0)}
+    found, runs, curves = dict[str, Any](), dict[str, Any](), dict[str, list[Curve]]()
+    for number, label in itertools.product(seed or [0], arm or ARMS):
+        of_run = {name: of for name, of in ARMS[label].items() if hasattr(EndingsTuning(), name)}
+        values = {**parse_settings(settings or ()), **of_run, "seed": number}
+        tuning = from_dict(EndingsTuning, values)
+        others = {name: of for name, of in ARMS[label].items() if name not in of_run}
+        kind = BentRun if label == LEARNED_RULE else ReadRun
+        folder = out / f"{label}-{number}".replace(" ", "-")
+        run = kind(checkpoint, corpora, prompts, folder, endings_objective(**others), tuning)
+        run.run()
+        if run.stop_signal:
+            return
+        curves.setdefault(label, []).append(curve_of(folder, start))
+        runs[f"{label}, seed {number}"] = shown(summary(curves[label][-1], reader.rising))
     for semitones in BENT_ST:
-        bent = ruled(figures, semitones)
-        found[f"{RULE} {semitones:g}"] = figures.of_draws(bent) | heard(figures, bent)
-    seeds = seed or [0]
-    runs: dict[str, dict[str, Any]] = {}
-    for label in [] if arm == ["none"] else arm or ARMS:
-        for number in seeds:
-            usual = EndingsTuning(updates=updates, seed=number)
-            objective, settings = objective_of(ARMS[label], usual), settings_of(ARMS[label], usual)
-            folder = out / f"{label.replace(' ', '-')}-{number}"
-            if not (folder / SPENT).exists():
-                began = time.process_time()
-                EndingsTuner(checkpoint, corpora, prompts, folder, objective, settings).run()
-                spent = {
-                    "cpu_s": round(time.process_time() - began, 1),
-                    "scores": settings.updates * settings.sentences * settings.draws,
-                    "by": machine() | {"torch": torch.__version__, "commit": current_commit()},
-                }
-                (folder / SPENT).write_text(json.dumps(spent))
-            tuned = PitchFlow(load_checkpoint(folder / "checkpoint").model)
-            made = figures.measure(tuned.flow) | json.loads((folder / SPENT).read_text())
-            made |= at_rises(folder / "log.jsonl") | heard(figures, figures.drawn())
-            runs[f"{label}, seed {number}"] = made
-        found[label] = means([runs[f"{label}, seed {number}"] for number in seeds])
-        print(label, json.dumps(shown(found[label], policy.model.config.speakers)), flush=True)
-    for given in also or ():
-        label, _, place = given.partition("=")
-        found[label] = figures.measure(PitchFlow(load_checkpoint(Path(place)).model).flow)
-        found[label] |= heard(figures, figures.drawn())
-    for label in set(found) - set(ARMS):
-        print(label, json.dumps(shown(found[label], policy.model.config.speakers)))
+        read = reader.figures
+        endings = zip(read.prompts, read.sentences, read.before, strict=True)
+        bent = start | reader.of_draws([ruled(*ending, semitones) for ending in endings])
+        both = {name: np.stack([start[name], of]) for name, of in bent.items()}
+        found[f"rule {semitones:g}"] = shown(summary(both, reader.rising))
+    found |= compared(curves, reader.rising)
+    print(json.dumps(found, indent=1))
     if record:
         print(write_record("endings", Measured(found, runs), study_command("endings"), RECORDS))
 
 
-def at_rises(log: Path) -> dict[str, float]:
-    """`at 0.2/rest_st` and others: figures on validation's contours, interpolated to where so many
-    of a run's yes/no questions rise for the first time; none where they never do."""
-    found = dict[str, float]()
-    lines = map(json.loads, log.read_text().splitlines())
-    curve = [_of_voices(line) for line in lines if line["split"] == "validation"]
-    for rise in RISES:
-        for before, after in itertools.pairwise(curve):
-            if before["risen"] < rise <= after["risen"]:
-                share = (rise - before["risen"]) / (after["risen"] - before["risen"])
-                for name in ("update", *BESIDE):
-                    found[f"at {rise:g}/{name}"] = (1 - share) * before[name] + share * after[name]
-                break
+def curve_of(folder: Path, start: Mapping[str, Array]) -> Curve:
+    """A run's readings, the untuned voice first: (U, ...) each, and `update` (U,)."""
+    files = sorted((folder / "readings").glob("*.npz"))
+    read = [start, *(dict(np.load(one)) | {"update": np.array(float(one.stem))} for one in files)]
+    return {name: np.stack([one[name] for one in read]) for name in start}
+
+
+def summary(
+    curve: Curve, rising: NDArray[np.bool_], chosen: Sequence[Any] = (slice(None), slice(None))
+) -> dict[str, Array]:
+    """(U,) semitones by which questions end higher than before, and others; the share of questions
+    that rise; the change of the rest of a sentence in semitones (root mean square), its spread over
+    that before tuning, and the CRPS.
+
+    Args:
+        curve: (U, T) of texts and (U, R) of recordings.
+        rising: (T,) whether a text should rise.
+        chosen: texts and recordings; all by default.
+    """
+    texts, recordings = chosen
+    up, ends = rising[texts], curve["movement"][:, texts] - curve["movement"][:1, texts]
+    square, own = (np.nanmean(curve[f"rest_{name}"][:, texts], 1) for name in ("square", "own"))
+    return {
+        "update": curve["update"],
+        "up_st": np.nanmean(ends[:, up], 1),
+        "others_up_st": np.nanmean(ends[:, ~up], 1),
+        "risen": curve["risen"][:, texts][:, up].mean(1),
+        "rest_st": square**0.5,
+        "spread": (own / own[0]) ** 0.5,
+        "crps": curve["crps"][:, recordings].mean(1),
+    }
+
+
+def at_rise(figures: Curve, rise: float, name: str) -> float:
+    """A figure where questions first end so much higher; NaN if they never do."""
+    up, of = figures["up_st"], figures[name]
+    above = np.flatnonzero((up[:-1] < rise) & (rise <= up[1:]))
+    return float(np.interp(rise, up[above[0] :][:2], of[above[0] :][:2])) if len(above) else np.nan
+
+
+def compared(
+    curves: Mapping[str, Sequence[Curve]], rising: NDArray[np.bool_]
+) -> dict[str, dict[str, Any]]:
+    """Of each arm the figures at each of `RISES`, means over seeds, with intervals; `over_control`
+    is CRPS less that of the control of the same seed after as many updates; `less DLPO` is paired.
+    """
+    rng = np.random.default_rng(SEED)
+    sizes = len(curves["DLPO"]), len(rising), curves["DLPO"][0]["crps"].shape[1]
+    rows: dict[tuple[str, str], list[float]] = {}
+    for resample in range(1 + RESAMPLES):
+        drawn = [rng.integers(n, size=n) if resample else np.arange(n) for n in sizes]
+        control = [summary(curve, rising, drawn[1:])["crps"] for curve in curves["control"]]
+        for label, of_arm in curves.items():
+            read = [summary(curve, rising, drawn[1:]) for curve in of_arm]
+            for figures, crps in zip(read, control, strict=True):
+                figures["over_control"] = figures["crps"] - crps
+            for rise, name in itertools.product(RISES, read[0]):
+                mean = float(np.mean([at_rise(read[seed], rise, name) for seed in drawn[0]]))
+                rows.setdefault((label, f"at {rise:g}/{name}"), []).append(mean)
+    found: dict[str, dict[str, Any]] = {}
+    for (label, name), of in rows.items():
+        beside = np.subtract(of, rows["DLPO", name])
+        for key, values in ((name, np.array(of)), (f"{name}, less DLPO", beside)):
+            if np.isfinite(values[0]):
+                known = values[np.isfinite(values)]
+                found.setdefault(label, {})[key] = of_resamples(values[0], known).figure
     return found
 
 
-def _of_voices(line: Mapping[str, float]) -> dict[str, float]:
-    """A line of a log with the means of its voices' figures."""
-    asked = [value for name, value in line.items() if re.fullmatch("risen/.*/yes_no", name)]
-    found = {"risen": float(np.mean(asked)), "update": line["update"]}
-    for figure in BESIDE:
-        of = [value for name, value in line.items() if name.partition("/")[0] == figure]
-        found[figure] = float(np.mean(of))
-    return found
+def shown(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """In the form that records use."""
+    return {name: np.round(value, 4).tolist() for name, value in figures.items()}
 
 
-def means(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """The means of the figures that all of an arm's runs have."""
-    names = [
-        name
-        for name, value in runs[0].items()
-        if isinstance(value, int | float) and all(name in run for run in runs)
-    ]
-    return {name: float(np.mean([run[name] for run in runs])) for name in names}
-
-
-def listener(policy: PitchFlow, provenance: Provenance, whisper: Path | None) -> Heard:
-    """What hears the declarative questions of a system, by voice; nothing without a recognizer."""
-    if whisper is None:
-        return lambda figures, drawn: {}
-    recognizer = Whisper(whisper)
-    speaker = Speaker(policy, named_schedule(*provenance.chain))
-
-    def heard(figures: EndingFigures, drawn: Sequence[Tensor]) -> dict[str, float]:
-        logits: dict[str, list[float]] = {}
-        for ending, sentence, points in zip(figures.prompts, figures.sentences, drawn, strict=True):
-            if ending.kind != "declarative" or not ending.prompt.voice:
-                continue
-            contour = sentence.centre + sentence.spread * as_points(points[0])
-            clip = speaker.speak(ending.prompt, contour, 0)
-            logit = recognizer.question_logit(clip, speaker.rate_hz, ending.prompt.text)
-            logits.setdefault(ending.prompt.voice, []).append(logit)
-        return {f"question_mark/{voice}": float(np.mean(of)) for voice, of in logits.items()}
-
-    return heard
-
-
-@torch.no_grad()
-def ruled(figures: EndingFigures, semitones: float) -> list[Tensor]:
-    """Contours of the untouched flow whose questions are bent."""
-    return [
-        bent_contours(sentence, contours, semitones) if prompt.kind in RISING else contours
-        for prompt, sentence, contours in zip(
-            figures.prompts, figures.sentences, figures.before, strict=True
-        )
-    ]
-
-
-def bent_contours(sentence: PitchConditioning, contours: Tensor, semitones: float) -> Tensor:
-    """(..., 2P) contours of a sentence with the rule applied to its end."""
-    if not sentence.voiced.any():
-        return contours
+def ruled(
+    ending: EndingPrompt, sentence: PitchConditioning, contours: Tensor, semitones: float
+) -> Tensor:
+    """(..., 2P) contours of a prompt, with their end bent if it is a question that rises."""
     voiced, rate = sentence.voiced.numpy(), sentence.frames_per_s
+    if ending.kind not in RISING or not voiced.any():
+        return contours
     return bend(contours, sentence.point_weights, voiced, semitones, sentence.spread, rate)
-
-
-def shown(figures: Mapping[str, float], voices: Sequence[str]) -> dict[str, Any]:
-    """The figures to print, by voice."""
-    rows: dict[str, Any] = {}
-    for voice in voices:
-        names = {kind: f"risen/{voice}/{KINDS[kind]}" for kind in KINDS}
-        names |= {name: f"{name}/{voice}" for name in ("rest_st", "spread", "question_mark")}
-        found = {name: figures[key] for name, key in names.items() if key in figures}
-        rows[voice] = {name: round(value, 3) for name, value in found.items()}
-    return rows | {k: round(v, 3) for k, v in figures.items() if "/" not in k}
 
 
 if __name__ == "__main__":

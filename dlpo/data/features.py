@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.audio import ENERGY_FLOOR, F0_CEILING, F0_FLOOR, WINDOW, Waveform, log_mel, sample_f0
-from dlpo.errors import DataError, needs
+from dlpo.errors import DataError, MissingExtraError, needs
 from dlpo.frame_grid import FrameGrid
 
 PHASE_BANDWIDTH = 55.0  # Hz; how fast the locked phase may drift from the F0 track
@@ -62,6 +66,24 @@ def measure(waveform: Waveform, grid: FrameGrid, f0: NDArray[np.float32] | None 
     )
 
 
+@cache
+def import_pyworld(extra: str) -> ModuleType:
+    """The functions of pyworld, whose package imports pkg_resources, which setuptools dropped.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    package = find_spec("pyworld")
+    if package is None:
+        raise MissingExtraError("pyworld", extra)
+    spec = PathFinder.find_spec("pyworld.pyworld", package.submodule_search_locations)
+    assert spec  # the package's only module
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def track_f0(waveform: Waveform, grid: FrameGrid) -> NDArray[np.float32]:
     """(T,) -> (F,) Hz, 0 where no pitch is found.
 
@@ -70,8 +92,7 @@ def track_f0(waveform: Waveform, grid: FrameGrid) -> NDArray[np.float32]:
 
     Reference: Morise 2017 (Harvest), Morise 2016 (StoneMask), both of WORLD.
     """
-    with needs("train"):
-        import pyworld
+    pyworld = import_pyworld("train")
     signal, rate_hz = waveform.astype(np.float64), grid.sample_rate_hz
     period_ms = 1000 / grid.frames_per_s
     f0, times = pyworld.harvest(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import InputError, needs
+from dlpo.errors import InputError
 from dlpo.mark.detector import Detection, detect_samples
 from dlpo.mark.speed import detect_at_any_speed
 from dlpo.mark.stream import RATE_HZ
@@ -44,7 +44,6 @@ def detect(
 
     Raises:
         InputError: it can't be read.
-        MissingExtraError: a package of the extra `serve` is not installed.
     """
     if isinstance(audio, np.ndarray):
         if audio.ndim not in (1, 2):
@@ -71,10 +70,9 @@ def read_audio(
     Raises:
         TooLongError: it is longer.
         InputError: it can't be read.
-        MissingExtraError: a package of the extra `serve` is not installed.
     """
-    with needs("serve"):
-        import soundfile
+    import soundfile
+
     source = Path(file) if isinstance(file, str | os.PathLike) else file
     try:
         with soundfile.SoundFile(source) as opened:
@@ -124,8 +122,8 @@ def at_detectors_rate(
     mono = map(np.nan_to_num, mixed)
     if sample_rate_hz == RATE_HZ:
         return np.concatenate(list(mono))
-    with needs("serve"):
-        import soxr
+    import soxr
+
     stream = soxr.ResampleStream(sample_rate_hz, RATE_HZ, 1)
     resampled = [stream.resample_chunk(part) for part in mono]
     return np.concatenate([*resampled, stream.resample_chunk(np.zeros(0, np.float32), last=True)])

@@ -14,7 +14,6 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from dlpo.errors import needs
 from dlpo.mark.detector import (
     BLOCK,
     LEAST_S,
@@ -37,11 +36,7 @@ _SIZE = PERIOD // 2  # of transforms at 8 kHz: a block, and a period of lags
 
 
 def detect_at_any_speed(samples: NDArray[np.float32], own_key: bytes = b"") -> Detection:
-    """Like `detect_samples`, for (T,) samples, long enough to judge, up to 8 % faster or slower.
-
-    Raises:
-        MissingExtraError: the resampler's package is not installed.
-    """
+    """Like `detect_samples`, for (T,) samples, long enough to judge, up to 8 % faster or slower."""
     blocks = [samples[start : start + BLOCK] for start in range(0, len(samples), BLOCK)]
     blocks = [block for block in blocks if len(block) >= LEAST_S * RATE_HZ]
     blocks.sort(key=lambda block: -float(np.square(block, dtype=np.float64).sum()))
@@ -84,6 +79,6 @@ def _low_signs(own_key: bytes) -> NDArray[np.complex64]:
 
 def _at(samples: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
     """The samples slowed down by a factor."""
-    with needs("serve"):
-        import soxr
+    import soxr
+
     return np.asarray(soxr.resample(samples, RATE_HZ, RATE_HZ * speed), np.float32)

@@ -6,35 +6,16 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from dlpo.config.tuning import TuningConfig
 from dlpo.data.dataset import Corpora
 from dlpo.rl.collector import RolloutCollector
 from dlpo.rl.core.method import Method, TuningSetup
-from dlpo.rl.core.rollout import Rollout, scored_steps
+from dlpo.rl.core.rollout import Rollout
 from dlpo.rl.differentiable import DifferentiableReward
 from dlpo.rl.plan import Plan
-from dlpo.rl.prompts import Prompts
 from dlpo.rl.recordings import Recordings
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.spoken_chain import SpokenChain
-from dlpo.rl.timer import StageTimer
 from dlpo.training.batches import Batches
-from dlpo.training.processes import Processes
-
-
-def collector_of(
-    plan: Plan,
-    policy: SpokenChain,
-    data: Corpora,
-    models: RewardModels,
-    processes: Processes,
-    timer: StageTimer,
-    settings: TuningConfig,
-) -> RolloutCollector:
-    """What runs the chains of a plan and has them judged."""
-    prompts = Prompts(data, settings.seed, settings.longest_s, plan.language)
-    explored = scored_steps(plan.chain) if plan.objective.explore == "step" else ()
-    return RolloutCollector(policy, prompts, models.reward, processes, timer, settings, explored)
 
 
 def method_of(

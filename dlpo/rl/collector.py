@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from dlpo.config.tuning import TuningConfig
 from dlpo.errors import TrainingError
-from dlpo.judges.judge import TYPICAL_LEVEL_DB, Scores, at_level
+from dlpo.judges.judge import Scores
 from dlpo.rl.augmentation import augmented
 from dlpo.rl.core.loop import DrawnBatch
 from dlpo.rl.prompts import Prompt, Prompts
@@ -44,7 +43,6 @@ class RolloutCollector:
         processes: share the prompts, and standardise rewards together.
         timer: counts seconds by stage.
         settings: prompts per update, seeds per prompt, chains at a time, clip augmentation, seed.
-        explored: steps of which an update explores one, in turn; () is all at once.
     """
 
     def __init__(
@@ -55,7 +53,6 @@ class RolloutCollector:
         processes: Processes,
         timer: StageTimer,
         settings: TuningConfig,
-        explored: Sequence[int] = (),
     ) -> None:
         self.policy = policy
         self.prompts = prompts
@@ -63,7 +60,6 @@ class RolloutCollector:
         self.processes = processes
         self.timer = timer
         self.settings = settings
-        self.explored = explored
         self.chains_run = 0  # across all processes
 
     def draw(self, update: int) -> list[Prompt]:
@@ -81,10 +77,8 @@ class RolloutCollector:
         """
         with self.timer.stage("rollout"):
             settings = self.settings
-            key = (settings.seed, update)
-            step = self.explored[update % len(self.explored)] if self.explored else None
-            prompts = self.draw(update)
-            batch = run_chains(self.policy, prompts, key, settings.group, settings.rows, step)
+            key, prompts = (settings.seed, update), self.draw(update)
+            batch = run_chains(self.policy, prompts, key, settings.group, settings.rows)
         self.chains_run += len(batch) * self.processes.count
         return batch
 
@@ -109,9 +103,6 @@ class RolloutCollector:
 
     def _score(self, batch: RolloutBatch) -> dict[str, Scores]:
         clips = batch.clips(self.policy)
-        if self.settings.same_level:
-            level = [at_level(w, clips.sample_rate_hz, TYPICAL_LEVEL_DB) for w in clips.waveforms]
-            clips = replace(clips, waveforms=level)
         clips = augmented(clips) if self.settings.augment else clips
         return judged(self.reward.rewards, clips, self.timer)
 
@@ -133,14 +124,12 @@ def run_chains(
     key: tuple[int, int],
     group: int,
     rows: int,
-    explored: int | None = None,
 ) -> RolloutBatch:
     """Synthesize sentences with a policy, G seeds each.
 
     Args:
         key: (seed, update) that the noise is drawn from.
         rows: chains at a time, rounded to whole sentences.
-        explored: see `Rollout.explored`.
 
     Raises:
         TrainingError: the policy's waveforms are not finite.
@@ -149,7 +138,7 @@ def run_chains(
     size = max(1, rows // group)
     parts = []
     for some in (prompts[i : i + size] for i in range(0, len(prompts), size)):
-        rollout = policy.draw(some, key, group, explored)
+        rollout = policy.draw(some, key, group)
         if not bool(torch.isfinite(rollout.output).all()):
             raise TrainingError(
                 f"the policy's output is not finite for one of {[p.text for p in some]}; resume"

@@ -3,7 +3,7 @@
     minimize  DL                                            on recordings, at the policy's levels
 
 A model whose training ended with other losses has these instead (`TuningSetup.supervised`; of
-`spectral` voices see `dlpo.rl.supervised`). The control takes as many updates at the same rate
+`spectral` voices see `dlpo.rl.recordings`). The control takes as many updates at the same rate
 as a method and sees the same levels: no method may claim what the control also gains. Weighted by
 beta, the same loss guides `direct`.
 
@@ -21,12 +21,10 @@ from dlpo.rl.core.objective import Objective
 class Control(Method):
     """Learns from recordings alone."""
 
-    @classmethod
-    def needs_recordings(cls, objective: Objective) -> bool:
-        return True
+    supervised = True
 
     @classmethod
-    def supervised(cls, objective: Objective) -> bool:
+    def needs_recordings(cls, objective: Objective) -> bool:
         return True
 
     def recorded_loss(self, part: RecordedPart) -> Tensor:

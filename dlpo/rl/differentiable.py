@@ -69,10 +69,13 @@ class DifferentiableJudge:
     Args:
         judge: its weights are frozen.
         from_hz: sample rate of the waveforms.
+        augments: whether it hears them augmented, the seeds of a sentence alike.
     """
 
-    def __init__(self, judge: GradientJudge, from_hz: int) -> None:
+    def __init__(self, judge: GradientJudge, from_hz: int, augments: bool = False) -> None:
         self.judge = judge
+        self.from_hz = from_hz
+        self.augments = augments
         self.device = judging_device() if isinstance(judge, WaveformJudge) else torch.device("cpu")
         self.bfloat16 = judge.takes_bfloat16 and bfloat16_is_faster()
         rate_hz = judge.sample_rate_hz
@@ -81,10 +84,14 @@ class DifferentiableJudge:
     def __call__(
         self, waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
     ) -> Tensor:
-        """(B, T), (B,) -> (B,) scores, clip by clip, each at its own length; no randomness."""
+        """(B, T), (B,) -> (B,) scores, clip by clip, each at its own length."""
         scores = []
-        for waveform, length, text in zip(waveforms, samples.tolist(), texts, strict=True):
-            heard = waveform[:length].to(self.device)
+        rows = zip(waveforms, samples.tolist(), keys, texts, strict=True)
+        for waveform, length, key, text in rows:
+            clip = waveform[:length]
+            if self.augments:
+                clip = augment(clip, self.from_hz, key, LOWEST_RATE_HZ)
+            heard = clip.to(self.device)
             if self.resample is not None:
                 heard = self.resample(heard)
             if heard.requires_grad:
@@ -100,18 +107,3 @@ def _defined(gradient: Tensor) -> Tensor:
     cell is exactly silent. In speech that is one sample in 10^5; in digital silence, including its
     own padding, every one. NaN would spoil the whole update."""
     return gradient.nan_to_num(0.0, 0.0, 0.0)
-
-
-def augmented_judge(judge: DifferentiableReward, sample_rate_hz: int) -> DifferentiableReward:
-    """A judge of augmented clips at a rate; the seeds of a sentence are augmented alike."""
-
-    def score(
-        waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]
-    ) -> Tensor:
-        clips = [
-            augment(waveform[:length], sample_rate_hz, key, LOWEST_RATE_HZ)
-            for waveform, length, key in zip(waveforms, samples.tolist(), keys, strict=True)
-        ]
-        return judge(torch.nn.utils.rnn.pad_sequence(clips, True), samples, keys, texts)
-
-    return score

@@ -9,7 +9,7 @@
                               save memory but ignore what earlier ones could do
 
 Of a flow x is drawn again from the same noise, with the gradient of all its steps. With `guide`
-recordings or both, beta times the control's loss is minimized as well.
+recordings, beta times the control's loss is minimized as well.
 
 It learns fastest and is the easiest to hack: a policy that learns from a judge exploits whatever
 it attends to. With K < N the states that it starts from are those of the policy that acted, and
@@ -30,9 +30,9 @@ import torch
 from torch import Tensor
 
 from dlpo.errors import InputError
+from dlpo.rl.awm import matching_terms
 from dlpo.rl.core.chain import ChainPolicy
 from dlpo.rl.core.flow import FlowDraws, FlowPolicy
-from dlpo.rl.core.matching import matching_terms
 from dlpo.rl.core.method import RecordedPart, RolloutMethod, Sample
 from dlpo.rl.core.objective import Objective
 from dlpo.rl.core.rollout import Rollout
@@ -78,6 +78,7 @@ class Direct(RolloutMethod):
     """Learns from the judge's own gradient."""
 
     compares_seeds = False
+    supervised = True
 
     @classmethod
     def needs_rewards(cls, objective: Objective) -> bool:
@@ -85,10 +86,6 @@ class Direct(RolloutMethod):
 
     @classmethod
     def needs_recordings(cls, objective: Objective) -> bool:
-        return objective.learns_recordings
-
-    @classmethod
-    def supervised(cls, objective: Objective) -> bool:
         return objective.learns_recordings
 
     @classmethod

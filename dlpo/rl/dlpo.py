@@ -12,9 +12,7 @@ its training loss on a draw, makes that likelier, which is advantage-weighted ma
 
     `guide`      A_k                         DL
     recordings   alpha A(r)                  of recordings: the default
-    return       alpha A(r) - beta A(DL_k)   none; A(alpha r - beta DL_k) with `unit_spread` false,
-                                             in which what spreads less hardly counts
-    both         as for return               of recordings
+    return       alpha A(r) - beta A(DL_k)   none
 
     symbol       here              meaning
     r            rewards (B,)      judge's score of the output, the same for all steps
@@ -22,7 +20,7 @@ its training loss on a draw, makes that likelier, which is advantage-weighted ma
                                    them while it follows the reward
     DL_k         own_loss (S, B)   diffusion loss of the output, re-noised to the level of step k:
                                    || eps - eps_theta(alpha_k x_0 + sigma_k eps, c, k) ||^2, a mean
-                                   over `guide_draws` draws that the draws of a prompt share, in
+                                   over `GUIDE_DRAWS` draws that the draws of a prompt share, in
                                    pairs of opposite sign; of a flow its loss e
     A            advantage         among the draws of a prompt, see `group_advantages`
     e            matching_losses   a flow's training loss on x^g, at most `error_bound` times what
@@ -32,7 +30,8 @@ its training loss on a draw, makes that likelier, which is advantage-weighted ma
 
 On a flow the squared distance from the untuned predictions can be added as a further anchor
 (`matching_kl`; `kl_outside` where no reward is). With the loss in the return, at equal weights, a
-run of WaveGrad 2 in small got worse by every judge of docs/tuning.md.
+run of WaveGrad 2 in small got worse by every judge (benchmarks/records/studies,
+tuning-comparison-20261127T004405Z).
 
 It needs: a flow, or a chain with noisy steps; two or more draws of a prompt, rewards unless
 alpha = 0, recordings unless beta = 0 or `guide` is return.
@@ -52,10 +51,12 @@ from typing import Any
 
 from torch import Tensor
 
-from dlpo.rl.core.matching import matching_terms
+from dlpo.rl.awm import matching_terms
 from dlpo.rl.core.method import RolloutMethod, Sample
 from dlpo.rl.core.objective import Objective
 from dlpo.rl.core.policy_gradient import clipped_surrogate
+
+GUIDE_DRAWS = 8  # of noise at each level, in pairs of opposite sign
 
 
 class DLPO(RolloutMethod):
@@ -74,13 +75,14 @@ class DLPO(RolloutMethod):
     def compute_advantages(self, drawn: Any, rewards: Tensor) -> Tensor:
         """(S, B) or (B,): A_k; of a flow without alpha where that weights the whole term."""
         objective = self.objective
-        alpha, beta = objective.alpha, objective.beta
-        if not objective.loss_in_return:
-            return self.advantage(rewards) * (alpha if self.has_density else 1.0)
-        guide = self.policy.own_loss(drawn, objective.guide_draws)
-        if objective.at_unit_spread:
-            return alpha * self.advantage(rewards) - beta * self.advantage(guide)
-        return self.advantage(alpha * rewards - beta * guide)
+        if not self._loss_in_return:
+            return self.advantage(rewards) * (objective.alpha if self.has_density else 1.0)
+        guide = self.policy.own_loss(drawn, GUIDE_DRAWS)
+        return objective.alpha * self.advantage(rewards) - objective.beta * self.advantage(guide)
+
+    @property
+    def _loss_in_return(self) -> bool:
+        return self.objective.beta > 0 and not self.objective.learns_recordings
 
     def terms(self, sample: Sample) -> dict[str, Tensor]:
         objective, advantages = self.objective, sample.advantages
@@ -88,7 +90,7 @@ class DLPO(RolloutMethod):
             now = self.policy.replay(sample.drawn)
             bound = objective.clip_range
             return {"surrogate": clipped_surrogate(sample.drawn, now, advantages, bound)}
-        alpha = 1.0 if objective.loss_in_return else objective.alpha
+        alpha = 1.0 if self._loss_in_return else objective.alpha
         before = self.setup.reference
         return matching_terms(self.policy, before, sample.drawn, advantages, objective, alpha)
 

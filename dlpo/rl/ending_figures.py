@@ -34,6 +34,7 @@ class EndingFigures:
         recorded: validation recordings.
         voices: that speak each prompt of their language.
         languages: speaker -> language, of those that don't speak American English.
+        draws: contours of each prompt.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class EndingFigures:
         recorded: Contours,
         voices: Sequence[str],
         languages: Mapping[str, str] = MappingProxyType({}),
+        draws: int = DRAWS,
     ) -> None:
+        self.draws = draws
         self.policy = PitchFlow(policy.model, copy.deepcopy(policy.contour).requires_grad_(False))
         self.recorded = recorded
         self.voices = tuple(voices)
@@ -71,12 +74,14 @@ class EndingFigures:
         return self.of_draws(self.drawn()) | self._of_recordings()
 
     def of_draws(self, drawn: Sequence[Tensor]) -> dict[str, float]:
-        """Figures of (DRAWS, 2P) points of each prompt; see `measure`."""
+        """Figures of (draws, 2P) points of each prompt; see `measure`."""
         figures: dict[str, list[float]] = {}
-        for prompt, sentence, now, start in zip(
-            self.prompts, self.sentences, drawn, self.before, strict=True
-        ):
-            self._of_ending(figures, prompt, sentence, now, start)
+        for ending, found_here in zip(self.prompts, self.of_endings(drawn), strict=True):
+            for name, value in found_here.items():
+                place = f"{name}/{ending.prompt.voice}"
+                if name in ("risen", "movement"):
+                    place += f"/{ending.kind}"
+                figures.setdefault(place, []).append(value)
         found = {name: float(torch.tensor(values).nanmean()) for name, values in figures.items()}
         for voice in self.voices:
             if f"rest_square/{voice}" not in found:
@@ -88,51 +93,25 @@ class EndingFigures:
         return found
 
     def drawn(self) -> list[Tensor]:
-        """(DRAWS, 2P) points of each prompt, by the flow that was measured last."""
+        """(draws, 2P) points of each prompt, by the flow that was measured last."""
         found: list[Tensor] = []
         for first in range(0, len(self.prompts), ROWS):
             some = [ending.prompt for ending in self.prompts[first : first + ROWS]]
-            drawn = self.policy.draw(some, NOISE, DRAWS)
+            drawn = self.policy.draw(some, NOISE, self.draws)
             for sentence, contours in zip(drawn.conditions.sentences, drawn.samples, strict=True):
                 found.append(in_time(contours[:, :, : len(sentence.frames)]))
         return found
 
     def movements(self, drawn: Sequence[Tensor]) -> list[Tensor]:
-        """(DRAWS,) semitones by which each prompt's ending moves up; NaN with too little voice."""
+        """(draws,) semitones by which each prompt's ending moves up; NaN with too little voice."""
         sentences = zip(self.prompts, self.sentences, drawn, strict=True)
         return [_moved(ending, sentence, now) for ending, sentence, now in sentences]
 
-    def _of_ending(
-        self,
-        figures: dict[str, list[float]],
-        ending: EndingPrompt,
-        sentence: PitchConditioning,
-        now: Tensor,
-        start: Tensor,
-    ) -> None:
-        """Add the figures of one prompt."""
-        voice = ending.prompt.voice
-
-        def add(name: str, value: float) -> None:
-            figures.setdefault(f"{name}/{voice}", []).append(value)
-
-        voiced = sentence.voiced_before(ending.mark)
-        moved = _moved(ending, sentence, now)
-        risen = (moved >= RISEN_ST).float().mean().item()
-        figures.setdefault(f"risen/{voice}/{ending.kind}", []).append(risen)
-        figures.setdefault(f"movement/{voice}/{ending.kind}", []).append(moved.mean().item())
-        if not voiced.any() or ending.mark != len(sentence.frames) - 1:
-            return
-        rest = sentence.voiced.clone()
-        credited = round(CREDITED_S * sentence.frames_per_s)
-        rest[int(sentence.voiced.nonzero()[-1]) + 1 - credited :] = False
-        if rest.sum() < 2:
-            return
-        rows = sentence.point_weights[rest] * (SEMITONES * sentence.spread)
-        after, old = now @ rows.T, start @ rows.T
-        add("rest_square", (after - old).square().mean().item())
-        add("rest_own", after.var(1, correction=0).mean().item())
-        add("rest_old", old.var(1, correction=0).mean().item())
+    def of_endings(self, drawn: Sequence[Tensor]) -> list[dict[str, float]]:
+        """Of each prompt `risen`, `movement` and, where the sentence goes on before its ending,
+        `rest_square` (semitones squared) and the variances of that now and before tuning."""
+        prompts = zip(self.prompts, self.sentences, drawn, self.before, strict=True)
+        return [_of_ending(*prompt) for prompt in prompts]
 
     def _of_recordings(self) -> dict[str, float]:
         generator = torch.Generator().manual_seed(0)
@@ -149,7 +128,29 @@ class EndingFigures:
         return {"diffusion": loss.item(), "crps": figures["crps"]}
 
 
+def _of_ending(
+    ending: EndingPrompt, sentence: PitchConditioning, now: Tensor, start: Tensor
+) -> dict[str, float]:
+    """The figures of one prompt."""
+    moved = _moved(ending, sentence, now)
+    found = {"risen": (moved >= RISEN_ST).float().mean().item(), "movement": moved.mean().item()}
+    if not sentence.voiced_before(ending.mark).any() or ending.mark != len(sentence.frames) - 1:
+        return found
+    rest = sentence.voiced.clone()
+    credited = round(CREDITED_S * sentence.frames_per_s)
+    rest[int(sentence.voiced.nonzero()[-1]) + 1 - credited :] = False
+    if rest.sum() < 2:
+        return found
+    rows = sentence.point_weights[rest] * (SEMITONES * sentence.spread)
+    after, old = now @ rows.T, start @ rows.T
+    return found | {
+        "rest_square": (after - old).square().mean().item(),
+        "rest_own": after.var(1, correction=0).mean().item(),
+        "rest_old": old.var(1, correction=0).mean().item(),
+    }
+
+
 def _moved(ending: EndingPrompt, sentence: PitchConditioning, drawn: Tensor) -> Tensor:
-    """(DRAWS,) semitones by which an ending moves up; NaN where it has too little voice."""
+    """(draws,) semitones by which an ending moves up; NaN where it has too little voice."""
     weights = sentence.ending_weights(ending.mark)
     return drawn @ weights if weights is not None else torch.full((len(drawn),), float("nan"))

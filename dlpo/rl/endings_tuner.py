@@ -3,7 +3,7 @@
     L = alpha mean_g A_g e_local(c_g) + beta DL + kl_outside E|v - v_start|^2
 
     c_g     contours of a sentence drawn by the flow itself, g = 1 .. G, from noise of their own
-    A_g     advantage of c_g: its reward less the mean of the group, in units of `scale_st`
+    A_g     advantage of c_g: its reward less the mean of the group, over `reward_scale` semitones
     e       the flow's own training loss on c_g; local: over the points of the last `credit_s`
             seconds before the ending, which the reward is about
 
@@ -13,13 +13,12 @@ The objective is `dlpo.rl.dlpo`'s on a flow. alpha = 0 is the control, beta = kl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from dlpo.config.strict import from_dict, to_dict
 from dlpo.config.tuning import EndingsTuning
@@ -39,7 +38,10 @@ from dlpo.rl.pitch_tuner import PitchTuner
 
 TOGETHER = 4  # prompts of similar length in a batch, so that little of it is padding
 LAG_RATE = 0.05  # of the running means by voice
-USUAL: dict[str, Any] = {"alpha": 2.0, "beta": 2.0, "kl_outside": 1.0}
+USUAL: dict[str, Any] = {
+    "alpha": 2.0, "beta": 2.0, "kl_outside": 1.0, "error_bound": 1.5,
+    "reward_scale": 3.0, "advantage_bound": 3.0,
+}  # fmt: skip
 """Of the objective, where a run says nothing else."""
 ENDINGS_METHODS: dict[str, dict[str, Any]] = {
     "dlpo": {},
@@ -63,23 +65,6 @@ def endings_objective(method: str = "dlpo", **changes: Any) -> Objective:
             f"--method {method} doesn't learn from endings; expected {', '.join(ENDINGS_METHODS)}"
         )
     return from_dict(Objective, {"method": method, **USUAL, **ENDINGS_METHODS[method], **changes})
-
-
-@dataclass(frozen=True, slots=True)
-class PromptSymbols:
-    """The prompts of an update as tensors, to look at if its loss is not finite."""
-
-    symbols: Tensor
-    """(B, P), -1 in the padding"""
-    marks: Tensor
-    """(B,) see `EndingPrompt.mark`"""
-
-    @classmethod
-    def of(cls, prompts: Sequence[EndingPrompt]) -> PromptSymbols:
-        """Pad the prompts' symbols."""
-        rows = [torch.from_numpy(ending.prompt.symbols) for ending in prompts]
-        symbols = pad_sequence(rows, batch_first=True, padding_value=-1)
-        return cls(symbols, torch.tensor([ending.mark for ending in prompts]))
 
 
 class EndingsCollector:
@@ -172,7 +157,7 @@ class EndingsTuner(PitchTuner):
 
     Args:
         prompts: sentences to draw and to validate on.
-        objective: what is learned, see `USUAL`; its bounds and draws are the settings'.
+        objective: what is learned, see `USUAL`; its draws are the settings' `times`.
         settings: everything else.
 
     Raises:
@@ -180,6 +165,7 @@ class EndingsTuner(PitchTuner):
     """
 
     training: EndingsTuning
+    collects: ClassVar[type[EndingsCollector]] = EndingsCollector
 
     def __init__(
         self,
@@ -196,18 +182,11 @@ class EndingsTuner(PitchTuner):
         voices = [speaker for speaker in self.voice.config.speakers if speaker in recorded]
         languages = self.base.provenance.languages
         of_voices = EndingPrompts(prompts, voices, settings.seed, languages)
-        self.collector = EndingsCollector(self.policy, of_voices, settings, voices)
+        self.collector = self.collects(self.policy, of_voices, settings, voices)
         validation = of_voices.validation(settings.validation_endings)
         self.figures = EndingFigures(self.policy, validation, self.held_out, voices, languages)
-        learned_from = replace(
-            objective,
-            reward_scale=settings.scale_st,
-            advantage_bound=settings.advantage_bound,
-            matching_draws=settings.times,
-            error_bound=settings.error_bound,
-        )
         setup = TuningSetup(
-            learned_from,
+            replace(objective, matching_draws=settings.times),
             self.policy,
             self.start,
             self.collector,
@@ -229,9 +208,6 @@ class EndingsTuner(PitchTuner):
 
     def _validate(self) -> Mapping[str, float | Tensor]:
         return self.figures.measure(self.averaged_flow())
-
-    def _inspected(self, part: Any) -> PromptSymbols:
-        return PromptSymbols.of(self.collector.drawn)
 
     def _one_update(self) -> dict[str, float]:
         return super()._one_update() | self.collector.note_lags()

@@ -29,4 +29,4 @@ METHODS: Mapping[MethodName, type[Method]] = {
     "direct": Direct,
 }
 """On a chain all of them; on a flow those that need no density: rwr, dlpo, awm, nft, control,
-direct; all of them through `dlpo.rl.core.flow_chain`."""
+direct; all of them through `dlpo.rl.core.flow`."""

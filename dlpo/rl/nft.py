@@ -7,7 +7,7 @@
     f        policy           what it predicts of noised draws; y is what it should predict
     f_old    acted            the same by the policy that drew, constant
     e        matching_losses  |f - y|^2, as in `dlpo.rl.awm`
-    m        distances        |f - f_old|^2
+    m        matching_losses  |f - f_old|^2, the same with f_old for y
     b        alpha            how far the mixtures are from the policy that drew
 
 Written out, it is b A e + (b^2 - b A) m and a constant: advantage-weighted matching held by the
@@ -27,8 +27,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dlpo.rl.awm import AWM
-from dlpo.rl.core.matching import weighted_matching
+from dlpo.rl.awm import AWM, weighted_matching
 from dlpo.rl.core.method import Sample, UpdateBatch
 from dlpo.rl.core.objective import Objective
 
@@ -54,7 +53,7 @@ class DiffusionNFT(AWM):
         draws, b = self.objective.matching_draws, self.objective.alpha
         losses = self.policy.matching_losses(sample.drawn, draws)
         acted = self.acted[0] if self.acted else self.policy
-        moved = self.policy.distances(sample.drawn, draws, acted)
+        moved = self.policy.matching_losses(sample.drawn, draws, acted)
         return {
             "matching": b * weighted_matching(losses, sample.advantages),
             "kl": weighted_matching(moved, b**2 - b * sample.advantages),

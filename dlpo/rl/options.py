@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from dlpo.config.fields import HIDDEN, As, File, Flag, Folder, NotNegative, Range, Share
 from dlpo.errors import InputError
-from dlpo.rl.core.objective import Explore, Guide, MethodName
+from dlpo.rl.core.objective import Guide, MethodName, Objective
 
 if TYPE_CHECKING:
     from dlpo.checkpoint import Checkpoint
     from dlpo.data.dataset import Corpora
     from dlpo.data.preferences import PreferencePair
-    from dlpo.noise_schedule import NoiseSchedule
     from dlpo.rl.ending_prompts import EndingPrompt
 
 ENDINGS = "endings"
@@ -66,8 +65,6 @@ class TuneOptions:
     out: Annotated[Path, HIDDEN]
     method: Annotated[str, As(Literal[MethodName, "dpo"])] = "dlpo"
     """Objective to minimize; docs/tuning.md explains each."""
-    explore: Annotated[str, As(Explore)] = "chain"
-    """What to perturb: the noise of the whole chain, or of a step in turn."""
     reward: str = "distillmos"
     """Judges and their weights, such as distillmos=1,high_band=0.3; or endings: how sentences end,
     which tunes the pitch (methods dlpo, awm, control, direct, rwr)."""
@@ -80,8 +77,8 @@ class TuneOptions:
     beta: NotNegative | None = None
     """Weight of the diffusion loss. Default: 1, of endings 2."""
     guide: Annotated[str | None, As(Guide)] = None
-    """Use the diffusion loss in the return, on recordings, or both. Default: on recordings for
-    dlpo; direct has none."""
+    """Use the diffusion loss in the return or on recordings. Default: on recordings for dlpo;
+    direct has none."""
     pairs: File | None = None
     """For dpo: preference pairs from `dlpo listen export`, which teach the pitch."""
     texts: Annotated[tuple[str, ...], Flag(metavar="FILE[=LANGUAGE]")] = ()
@@ -122,25 +119,18 @@ class TuneOptions:
         return self.reward == ENDINGS
 
     @property
-    def own_chain(self) -> NoiseSchedule:
-        """The chain that the checkpoint is spoken by."""
-        from dlpo.noise_schedule import named_schedule
-
-        return named_schedule(*self.base.provenance.chain)
-
-    @property
     def weights(self) -> dict[str, float]:
         """alpha and beta, where they were given."""
         both = {"alpha": self.alpha, "beta": self.beta}
         return {name: weight for name, weight in both.items() if weight is not None}
 
-    def split(self, objective: type, taken: Sequence[str] = ()) -> tuple[dict[str, Any], ...]:
+    def split(self, taken: Sequence[str]) -> tuple[dict[str, Any], ...]:
         """The settings that are the objective's, and the others.
 
         Args:
             taken: fields of the objective that are no settings.
         """
-        own = {one.name for one in fields(objective)} - {*taken}
+        own = {one.name for one in fields(Objective)} - {*taken}
         of_objective = {key: value for key, value in self.settings.items() if key in own}
         rest = {key: value for key, value in self.settings.items() if key not in own}
         return of_objective, rest

@@ -19,54 +19,30 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from zlib import crc32
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from dlpo.audio import Waveform
 from dlpo.checkpoint import PITCH_PAIRS
 from dlpo.config.tuning import PitchPairsTuning
 from dlpo.data.dataset import Corpora
-from dlpo.data.features import measure
 from dlpo.data.preferences import PreferencePair
-from dlpo.errors import ConfigError, DataError
+from dlpo.errors import DataError
 from dlpo.rl.core.flow import FlowDraws
 from dlpo.rl.core.method import Method, Sample, TuningSetup, UpdateBatch
 from dlpo.rl.core.objective import Objective
-from dlpo.rl.pitch_conditioning import PitchBatch, PitchConditioning
+from dlpo.rl.pitch_conditioning import PitchBatch
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.pitch_tuner import PitchTuner
-from dlpo.rl.preferences import MisfitError, check_spoken, usable_pairs
-from dlpo.rl.prompts import Prompt, draw_share
-from dlpo.training.contour_losses import fitted_contour
+from dlpo.rl.preferences import ContourPair, heard_pairs
+from dlpo.rl.prompts import draw_share
 from dlpo.training.processes import Processes
 
-HELD_OUT = 10  # one text in so many is for validation
 MEASURED_DRAWS = 16  # of noise and time, for a pair in validation
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ContourPair:
-    """One decided comparison, as the flow sees it."""
-
-    prompt: Prompt
-    winner: Tensor
-    """(2, P) about 0, in units of the voice's spread"""
-    loser: Tensor
-    """(2, P)"""
-
-    @property
-    def held_out(self) -> bool:
-        """Whether it is for validation: one text in `HELD_OUT`, chosen by a hash."""
-        return crc32(self.prompt.text.encode()) % HELD_OUT == 0
 
 
 class PairsCollector:
@@ -120,14 +96,6 @@ class PitchDPO(Method):
         return {"preference": preference_loss(margins, beta)}
 
 
-@dataclass(frozen=True, slots=True)
-class PairContours:
-    """The contours of an update, to look at if its loss is not finite."""
-
-    contours: Tensor
-    """(B, 2, 2, P) winners and losers, 0 in the padding"""
-
-
 def preference_margins(
     policy: PitchFlow, start: PitchFlow, pairs: FlowDraws[PitchBatch], draws: int
 ) -> Tensor:
@@ -152,57 +120,16 @@ def preference_loss(margins: Tensor, beta: float) -> Tensor:
     return -functional.logsigmoid(beta * margins).mean()
 
 
-def heard_pairs(
-    pairs: Sequence[PreferencePair], policy: PitchFlow, voice: str | None
-) -> list[ContourPair]:
-    """The contours of the pairs that fit the voice: one sentence, with the voice's own durations.
-
-    Args:
-        pairs: from `read_pairs`.
-        policy: before tuning.
-        voice: their speaker; the first one of the checkpoint by default.
-
-    Raises:
-        DataError: none is usable, or a wav can't be used.
-    """
-    numbers: dict[str, int] = {}
-
-    def heard(pair: PreferencePair, symbols: NDArray[np.int64]) -> ContourPair:
-        prompt = Prompt(numbers.setdefault(pair.text, len(numbers)), pair.text, symbols, voice)
-        sentence = policy.conditioning(prompt)
-        spoken = check_spoken(pair, int(sentence.frames.sum()), policy.model.config.grid)
-        winner, loser = (_contour(waveform, sentence, policy) for waveform in spoken)
-        return ContourPair(prompt, winner, loser)
-
-    return usable_pairs(pairs, heard)
-
-
-def _contour(waveform: Waveform, sentence: PitchConditioning, policy: PitchFlow) -> Tensor:
-    """(T,) -> (2, P) in units of the voice's spread."""
-    grid = policy.model.config.grid
-    samples = np.zeros(int(sentence.frames.sum()) * grid.hop_length, np.float32)
-    kept = waveform[: len(samples)]
-    samples[: len(kept)] = kept
-    pitch_range = sentence.centre, sentence.spread
-    try:
-        found = fitted_contour(measure(samples, grid).f0, sentence.frames.numpy(), pitch_range)
-    except DataError as error:
-        raise MisfitError("without a voiced sound") from error
-    limit = policy.contour.config.limit
-    return torch.from_numpy(found.points).clamp(-limit, limit)
-
-
 class PitchPairsTuner(PitchTuner):
     """One run on listeners' pairs, see `PitchTuner`.
 
     Args:
         pairs: from `read_pairs`; their voice is `settings.voice`.
         pairs_sha256: of their file and audio.
-        beta: weight of the diffusion loss.
+        objective: `preference_beta`, and beta of the diffusion loss.
         settings: everything else.
 
     Raises:
-        ConfigError: beta is negative.
         DataError: no pair is usable, or none is left to learn from.
     """
 
@@ -215,11 +142,9 @@ class PitchPairsTuner(PitchTuner):
         pairs: Sequence[PreferencePair],
         pairs_sha256: str,
         out: Path,
-        beta: float,
+        objective: Objective,
         settings: PitchPairsTuning,
     ) -> None:
-        if beta < 0:
-            raise ConfigError(f"beta is {beta}; expected 0 or more")
         super().__init__(start, data, out, settings)
         self.pairs_sha256 = pairs_sha256
         self.averaged_policy = PitchFlow(self.voice, copy.deepcopy(self.start.contour))
@@ -233,18 +158,17 @@ class PitchPairsTuner(PitchTuner):
         self.collector = PairsCollector(self.policy, self.learned, settings, self.processes)
         validated = [pair for pair in heard if pair.held_out]
         self.validated = self.collector.paired(validated, 0) if validated else None
-        objective = Objective(
-            beta=beta, matching_draws=settings.times, preference_beta=settings.preference_beta
-        )
-        recordings = self.recordings if beta else None
         setup = TuningSetup(
-            objective, self.policy, self.start, self.collector, recordings=recordings, joined=True
+            replace(objective, matching_draws=settings.times),
+            self.policy,
+            self.start,
+            self.collector,
+            recordings=self.recordings if objective.beta else None,
+            joined=True,
         )
-        described = {"pairs_sha256": pairs_sha256, "voice": settings.voice, "beta": beta}
+        weights = {"beta": objective.beta, "preference_beta": objective.preference_beta}
+        described = {"pairs_sha256": pairs_sha256, "voice": settings.voice, **weights}
         self._learn(PitchDPO(setup), described)
-
-    def _inspected(self, part: Any) -> PairContours:
-        return PairContours(part.parts[0].drawn.samples)
 
     def _validate(self) -> Mapping[str, float | Tensor]:
         """The share of held-out texts' pairs that the policy agrees with, and the guide's loss."""

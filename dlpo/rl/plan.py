@@ -17,17 +17,12 @@ from dlpo.text.languages import LANGUAGES
 HEAR_WORDS = frozenset({"words", "whisper"})  # rewards that compare what is heard with the text
 
 
-def explores_noise(objective: Objective) -> bool:
-    """Whether an objective needs a chain whose steps draw noise."""
-    return METHODS[objective.method].scores_noise
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Method, reward and chain: what identifies a run, and can't change when it is resumed.
 
     Raises:
-        ConfigError: method, exploration and chain don't fit each other, or there is no reward.
+        ConfigError: method and chain don't fit each other, or there is no reward.
     """
 
     objective: Objective = field(default_factory=Objective)
@@ -41,15 +36,12 @@ class Plan:
     """above 0 for a method that explores the chain's noise"""
 
     def __post_init__(self) -> None:
-        objective, method = self.objective, self.objective.method
         if not self.rewards:
             raise ConfigError("Plan.rewards is empty; expected at least one, such as distillmos")
-        if objective.explore == "step" and not METHODS[method].scores_noise:
-            raise ConfigError(f"{method} can't explore a step; it does not score noise")
-        if explores_noise(objective) and not scored_steps(self.chain):
+        if self.method.scores_noise and not scored_steps(self.chain):
             raise ConfigError(
                 f"{self.steps} steps of {self.schedule} with eta {self.eta:g} add no noise for"
-                f" {method} to explore; choose at least 2 steps and eta > 0"
+                f" {self.objective.method} to explore; choose at least 2 steps and eta > 0"
             )
 
     @property

@@ -134,16 +134,13 @@ def draw_share(
     return [int(i) for i in drawn[rank::ranks]]
 
 
-def validation_prompts(
-    dataset: Corpora, count: int, longest_s: float | None = None, language: str | None = None
-) -> list[Prompt]:
+def validation_prompts(dataset: Corpora, count: int, language: str | None = None) -> list[Prompt]:
     """The first pronounceable sentences of the validation split; recorded ones come first, and
     corpora take turns.
 
     Args:
         dataset: prepared corpora.
         count: how many to return at most.
-        longest_s: seconds; leaves out longer recordings. None keeps all.
         language: see `Prompts`.
 
     Raises:
@@ -154,13 +151,13 @@ def validation_prompts(
         seen = [0] * len(dataset.datasets)
         for i in dataset.split("validation", with_audio=with_audio):
             corpus = dataset.corpus_of(i)
-            if can_prompt(dataset, i, longest_s, language):
+            if can_prompt(dataset, i, None, language):
                 turns.append((not with_audio, seen[corpus], corpus, i))
                 seen[corpus] += 1
     numbers = [i for *_, i in sorted(turns)[:count]]
     if not numbers:
         raise DataError(
-            f"{dataset.path}: the validation split has no sentence of at most {longest_s} s, in a"
-            " language that the reward hears, to measure on; prepare a corpus with one"
+            f"{dataset.path}: the validation split has no sentence, in a language that the reward"
+            " hears, to measure on; prepare a corpus with one"
         )
     return [prompt_of(dataset, i) for i in numbers]

@@ -24,7 +24,7 @@ from dlpo.judges.pocketsphinx import PocketSphinx
 from dlpo.judges.utmos import Utmos
 from dlpo.judges.whisper import Whisper
 from dlpo.rl.core.conditions import Key
-from dlpo.rl.differentiable import DifferentiableJudge, DifferentiableReward, augmented_judge
+from dlpo.rl.differentiable import DifferentiableJudge, DifferentiableReward
 from dlpo.rl.options import RewardSources
 from dlpo.rl.plan import Plan
 from dlpo.rl.rewards import (
@@ -215,10 +215,10 @@ def differentiable_reward(
             f"the direct method needs a differentiable reward, and {', '.join(unusable)} is not;"
             f" choose from {', '.join(GRADIENT_JUDGES)}"
         )
-    judges: list[tuple[float, DifferentiableReward]] = []
-    for name, weight in weights.items():
-        judge: DifferentiableReward = DifferentiableJudge(GRADIENT_JUDGES[name](sources), rate_hz)
-        judges.append((weight, augmented_judge(judge, rate_hz) if augment else judge))
+    judges = [
+        (weight, DifferentiableJudge(GRADIENT_JUDGES[name](sources), rate_hz, augment))
+        for name, weight in weights.items()
+    ]
 
     def total(
         waveforms: Tensor, samples: Tensor, keys: Sequence[Key], texts: Sequence[str]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dlpo.errors import DlpoError
-from dlpo.rl.core.method import JoinedPart, LossPart, Method
+from dlpo.rl.core.method import LossPart, Method
 from dlpo.rl.timer import StageTimer
 from dlpo.training.run import LossBatch, TrainingRun
 
@@ -30,9 +30,6 @@ class MethodRun(TrainingRun):
 
     def _undo_draw(self, before: Any) -> None:
         """Called if an update failed before its first step."""
-
-    def _inspected(self, part: LossPart) -> Any:
-        """A dataclass of tensors, saved if the loss of a part isn't finite; None saves nothing."""
 
     def _one_update(self) -> dict[str, float]:
         """Draw data and take an optimizer step for each pass over it.
@@ -62,13 +59,13 @@ class MethodRun(TrainingRun):
                 figures |= self.method.measure(batch)
         return figures | batch.figures
 
-    def _losses(self, parts: Sequence[LossPart]) -> Iterator[Tensor]:
+    def _losses(self, parts: Sequence[Sequence[LossPart]]) -> Iterator[Tensor]:
         """The loss of each part; processes exchange gradients after the last one."""
         for part in parts:
             last = part is parts[-1]
             with nullcontext() if last else self.accelerator.no_sync(self.step):
                 with self.accelerator.autocast():
-                    loss = self.step(part)
-                if isinstance(part, JoinedPart) and not torch.isfinite(loss):
-                    self._fail(LossBatch(self.method.joined_terms, self._inspected(part)))
+                    loss = self.step(*part)
+                if self.method.setup.joined and not torch.isfinite(loss):
+                    self._fail(LossBatch(self.method.joined_terms, part[0]))
                 yield loss

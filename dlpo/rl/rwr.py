@@ -21,11 +21,12 @@ paper describes it as -r log p on samples of a fixed policy.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
 
-from dlpo.rl.core.matching import weighted_matching
+from dlpo.rl.awm import matching_terms
 from dlpo.rl.core.method import RolloutMethod, Sample
 
 
@@ -46,5 +47,7 @@ class RWR(RolloutMethod):
         return rwr_weights(rewards, drawn.group, self.objective.temperature)
 
     def terms(self, sample: Sample) -> dict[str, Tensor]:
-        losses = self.policy.matching_losses(sample.drawn, self.objective.matching_draws)
-        return {"matching": weighted_matching(losses, sample.advantages)}
+        objective = replace(self.objective, error_bound=None)  # nothing is unlearned
+        return matching_terms(
+            self.policy, self.setup.reference, sample.drawn, sample.advantages, objective, 1.0
+        )

@@ -19,10 +19,11 @@ from dlpo.config.tuning import TuningConfig
 from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.model.build import Model
 from dlpo.model.wavegrad2 import WaveGrad2
-from dlpo.rl.assembly import collector_of, method_of
+from dlpo.rl.assembly import method_of
+from dlpo.rl.collector import RolloutCollector
 from dlpo.rl.panel import PanelFigures, ValidationPanel, divergence, gain, validation_recordings
 from dlpo.rl.plan import Plan
-from dlpo.rl.prompts import validation_prompts
+from dlpo.rl.prompts import Prompts, validation_prompts
 from dlpo.rl.reward_models import RewardModels
 from dlpo.rl.run import MethodRun
 from dlpo.rl.spoken_chain import SpokenChain, freeze_all_but, reach_of
@@ -76,9 +77,7 @@ class Tuner(MethodRun):
         self.dataset = data
         data.check_grid(self.base.config.grid)
         super().__init__(settings, out, InitProcessGroupKwargs(timeout=LONGEST_SILENCE))
-        prompts = validation_prompts(
-            data, settings.validation_sentences, settings.validation_longest_s, plan.language
-        )
+        prompts = validation_prompts(data, settings.validation_sentences, plan.language)
         reach, device = reach_of(self.base.model, prompts[0]), self.accelerator.device
         plan.check(settings)
         learning = freeze_all_but(self.base.model, settings.part, data.voices)
@@ -91,8 +90,13 @@ class Tuner(MethodRun):
         self.panel = ValidationPanel(
             self.reference, prompts, models, recorded, self.timer, settings.rows
         )
-        self.collector = collector_of(
-            plan, policy, data, models, self.processes, self.timer, settings
+        self.collector = RolloutCollector(
+            policy,
+            Prompts(data, settings.seed, settings.longest_s, plan.language),
+            models.reward,
+            self.processes,
+            self.timer,
+            settings,
         )
         self.method = method_of(plan, self.collector, self.reference, data, models)
         decay = 0.0 if settings.part == "adapters" else settings.weight_decay
@@ -120,10 +124,9 @@ class Tuner(MethodRun):
 
     def _add_adversary(self) -> None:
         """Train against an adversary where the control's loss is learned from."""
-        recordings, supervised = self.method.setup.recordings, self.plan.method.supervised
-        published = isinstance(self.model, WaveGrad2)
-        if self.training.adversary and not published and supervised(self.plan.objective):
-            assert recordings is not None
+        recordings = self.method.setup.recordings
+        wanted = self.training.adversary and not isinstance(self.model, WaveGrad2)
+        if wanted and self.method.supervised and recordings is not None:
             recordings.add_adversary(self.accelerator)
 
     # ------------------------------------------------------------------ the run on disk

@@ -211,7 +211,7 @@ def _write_graphs(
     """Make every graph in every precision; returns the manifest's entries for them."""
     with stage(f"speaking {len(CALIBRATION)} sentences, to calibrate on"):
         spoken = [(sentence.seed, *until_frames(sources, sentence)) for sentence in CALIBRATION]
-    tracer, spectral = Tracer(options.opset), isinstance(model, SpectralWaveGrad2)
+    tracer, spectral = Tracer(), isinstance(model, SpectralWaveGrad2)
     infos: dict[str, GraphInfo] = {}
     files: dict[str, onnx.ModelProto] = {}
     for name, source in sources.items():

@@ -20,7 +20,6 @@ import lzma
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,20 +31,15 @@ from scipy.signal import resample_poly
 
 from dlpo.data.features import sounds_voiced
 from dlpo.frame_grid import FrameGrid
-from recipe.speech import spanish, store
-from recipe.speech.boundaries import Boundaries
+from recipe.speech import spanish, store, without_sound
 from recipe.speech.endings import F0_RATE, VOICED_HZ
 from recipe.speech.notch import notch
 from recipe.speech.plan import SPANISH
-from recipe.speech.processes import each_in
 from recipe.speech.texts import held_out
-from recipe.speech.voicing import Voicing
+from recipe.speech.without_sound import Boundaries, Voicing
 
 LEARN_FROM = 300  # clips, for the aligner, and others that have rare phones
 ALIGNER_UP, ALIGNER_DOWN = 147, 160  # from 24,000 to 22,050 Hz
-BOUNDARIES, VOICING = "boundaries.json", "voicing.json"
-_maker: list[CorpusMaker] = []
-"""of this process"""
 HEADER = "id\tphonemes\tdurations_ms\twords\n"
 
 
@@ -70,7 +64,7 @@ class CorpusMaker:
         hop: samples of a dataset's frame, at 24 kHz.
     """
 
-    def __init__(self, teachers: Path, hop: int) -> None:
+    def __init__(self, teachers: Path, hop: int = 300) -> None:
         sys.path.insert(0, str(teachers))
         import aligner
         import make_corpus
@@ -80,54 +74,52 @@ class CorpusMaker:
         self._make = make_corpus
         self._misaki = misaki
         self._grid = FrameGrid(store.RATE, hop)
-        self._teachers = teachers
         self._held_out = held_out()
 
-    def make(self, spoken: Path, out: Path, jobs: int = 1) -> tuple[int, dict[str, str]]:
+    def make(self, spoken: Path, out: Path, like: Path | None = None) -> tuple[int, dict[str, str]]:
         """Write the corpus; clips that exist are kept.
 
         Args:
             spoken: folder of a voice, see `recipe.speech.store`.
             out: folder to write.
-            jobs: processes.
+            like: where clips have only durations and pitch, a corpus of the voice that has sound.
 
         Returns:
             The number of clips, and id -> why it is left out.
         """
-        for folder in ("wavs", "f0"):
-            (out / folder).mkdir(parents=True, exist_ok=True)
-        with each_in(jobs, _open_maker, self._teachers, self._grid.hop_length) as each:
-            rows = list(store.rows(spoken))
-            made = list(each(_clip, repeat(spoken), rows, repeat(out)))
-            clips, left_out = _usable(spoken, rows, made)
-            taught_by = self._taught_by(clips)
-            learned = self._aligner.learn([self.heard(c, self.sound(c, out)) for c in taught_by])
-            heard_clips = list(each(_heard, clips, repeat(learned), repeat(out)))
-        fitted = [segments for segments, _ in heard_clips]
-        planned = (clip.segments for clip in clips)
-        Boundaries.learn(zip(planned, fitted, strict=True)).write(out / BOUNDARIES)
-        Voicing.learn(heard_clips, self._grid.frames_per_s).write(out / VOICING)
+        rows = list(store.rows(spoken))
+        if like is None:
+            made = [self._clip(spoken, row, out) for row in rows]
+        else:
+            of_voice = without_sound.read(like)
+            made = [self._clip_without_sound(spoken, row, out, *of_voice) for row in rows]
+        clips = [one for one in made if isinstance(one, Clip)]
+        left_out = {
+            row["id"]: why for row, why in zip(rows, made, strict=True) if isinstance(why, str)
+        }
+        if not clips:
+            first = next(iter(left_out.items()), "none is there")
+            raise SystemExit(f"{spoken}: no clip can be used; first: {first}")
+        fitted = self._fitted(clips, out) if like is None else [clip.segments for clip in clips]
         self._write_tables(out, clips, fitted, left_out)
         return len(clips), left_out
 
-    def make_without_sound(self, spoken: Path, out: Path, like: Path) -> tuple[int, dict[str, str]]:
-        """Write the corpus of clips that have only durations and pitch.
-
-        Args:
-            spoken: folder of a voice, see `recipe.speech.store`.
-            out: folder to write.
-            like: a corpus of the voice that has sound.
-
-        Returns:
-            See `make`.
-        """
-        (out / "f0").mkdir(parents=True, exist_ok=True)
-        of_voice = Boundaries.read(like / BOUNDARIES), Voicing.read(like / VOICING)
-        rows = list(store.rows(spoken))
-        made = [self._clip_without_sound(spoken, row, out, *of_voice) for row in rows]
-        clips, left_out = _usable(spoken, rows, made)
-        self._write_tables(out, clips, [clip.segments for clip in clips], left_out)
-        return len(clips), left_out
+    def _fitted(self, clips: Sequence[Clip], out: Path) -> list[Sequence[Any]]:
+        """The clips' segments as the aligner has them; writes what clips without sound take."""
+        taught_by = self._taught_by(clips)
+        learned = self._aligner.learn([self._heard(c, self._sound(c, out)) for c in taught_by])
+        fitted, voiced = list[Sequence[Any]](), list[NDArray[np.bool_]]()
+        for clip in clips:
+            waveform = self._sound(clip, out)
+            fitted.append(learned.align(self._heard(clip, waveform)))
+            voiced.append(self._voiced(clip, waveform, out))
+        planned = (clip.segments for clip in clips)
+        without_sound.write(
+            out,
+            Boundaries.learn(zip(planned, fitted, strict=True)),
+            Voicing.learn(zip(fitted, voiced, strict=True), self._grid.frames_per_s),
+        )
+        return fitted
 
     def _write_tables(
         self,
@@ -139,7 +131,7 @@ class CorpusMaker:
         """The tables of a corpus."""
         with lzma.open(out / "alignments.tsv.xz", "wt", encoding="utf-8") as table:
             table.write(HEADER)
-            table.writelines(map(self.line, clips, fitted))
+            table.writelines(map(self._line, clips, fitted))
         _write(out / "metadata.csv", (f"{c.row['id']}|{_plain(c)}|{_plain(c)}" for c in clips))
         _write(out / "left_out.tsv", (f"{clip}\t{why}" for clip, why in left_out.items()))
         bad = ("begins_open", "ends_open", "creaky")
@@ -155,7 +147,7 @@ class CorpusMaker:
                 known |= labels
                 yield clip
 
-    def clip(self, spoken: Path, row: dict[str, Any], out: Path) -> Clip | str:
+    def _clip(self, spoken: Path, row: dict[str, Any], out: Path) -> Clip | str:
         """Write a clip's sound and pitch, unless they are there; or say why it is left out."""
         segments, words, why = self._read(row)
         if why:
@@ -228,25 +220,25 @@ class CorpusMaker:
             at_s += float(frames.sum()) * store.FRAME / store.RATE
         return segments, words
 
-    def sound(self, clip: Clip, out: Path) -> NDArray[np.float64]:
+    def _sound(self, clip: Clip, out: Path) -> NDArray[np.float64]:
         """(T,) a clip of the corpus."""
         waveform: NDArray[np.float64]
         waveform, _ = soundfile.read(out / "wavs" / f"{clip.row['id']}.flac")
         return waveform
 
-    def voiced(self, clip: Clip, waveform: NDArray[np.float64], out: Path) -> NDArray[np.bool_]:
+    def _voiced(self, clip: Clip, waveform: NDArray[np.float64], out: Path) -> NDArray[np.bool_]:
         """(F,) which frames of a clip are voiced, as a dataset has it."""
         f0 = np.load(out / "f0" / f"{clip.row['id']}.npy")
         loud = sounds_voiced(waveform.astype(np.float32), self._grid)
         voiced: NDArray[np.bool_] = loud & (f0 > 0)
         return voiced
 
-    def heard(self, clip: Clip, waveform: NDArray[np.float64]) -> Any:
+    def _heard(self, clip: Clip, waveform: NDArray[np.float64]) -> Any:
         """What the aligner hears of a clip."""
         low = resample_poly(waveform, ALIGNER_UP, ALIGNER_DOWN)
         return self._aligner.Clip(self._aligner.features(low), clip.segments)
 
-    def line(self, clip: Clip, segments: Sequence[Any]) -> str:
+    def _line(self, clip: Clip, segments: Sequence[Any]) -> str:
         """Of alignments.tsv; the last phone or pause lasts to the end of the clip."""
         length_ms = round(clip.seconds * 1000)
         ends_ms = [*(round(s.end_s * 1000) for s in segments[:-1]), length_ms]
@@ -257,36 +249,9 @@ class CorpusMaker:
         return "\t".join(columns) + "\n"
 
 
-def _open_maker(teachers: Path, hop: int) -> None:
-    _maker[:] = [CorpusMaker(teachers, hop)]
-
-
-def _clip(spoken: Path, row: dict[str, Any], out: Path) -> Clip | str:
-    return _maker[0].clip(spoken, row, out)
-
-
-def _heard(clip: Clip, learned: Any, out: Path) -> tuple[list[Any], NDArray[np.bool_]]:
-    """A clip's segments as the aligner has them, and its voiced frames."""
-    maker = _maker[0]
-    waveform = maker.sound(clip, out)
-    return learned.align(maker.heard(clip, waveform)), maker.voiced(clip, waveform, out)
-
-
 def _write_f0(file: Path, f0: NDArray[np.float32]) -> None:
     with store.replacing(file) as part, part.open("wb") as stream:
         np.save(stream, f0)
-
-
-def _usable(
-    spoken: Path, rows: Sequence[dict[str, Any]], made: Sequence[Clip | str]
-) -> tuple[list[Clip], dict[str, str]]:
-    """The clips, and id -> why of those that are left out; an error if none is there."""
-    clips = [clip for clip in made if isinstance(clip, Clip)]
-    left_out = {row["id"]: why for row, why in zip(rows, made, strict=True) if isinstance(why, str)}
-    if not clips:
-        first = next(iter(left_out.items()), "none is there")
-        raise SystemExit(f"{spoken}: no clip can be used; first: {first}")
-    return clips, left_out
 
 
 def on_frames(f0: NDArray[np.float32], cut_s: float, frames: int, hop: int) -> NDArray[np.float32]:

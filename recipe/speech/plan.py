@@ -1,8 +1,7 @@
 """The texts of each voice and their order: a plan that needs no memory but the clips that exist.
 
-Rounds: in each one every voice gets the share of its hours that the round has, so whatever has been
-spoken when the queue stops serves all voices. Voices start at different places of each pool, so
-together they have said as many different texts as possible.
+Voices start at different places of each pool, so together they have said as many different texts
+as possible.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ SHARES = {
     "drill": 0.18,
 }  # of a voice's time, while a pool lasts
 SPANISH = {"spanish": 1.0}
-ROUNDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Target:
     voice: str
     hours: float
     first_hours: float
-    """of them, those of the rounds; the rest follows once every voice has had its rounds"""
+    """of them, which all voices have said before one says more"""
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
     """of its time, by pool"""
 
@@ -57,18 +55,6 @@ SILENT_TARGETS = tuple(replace(t, hours=max(t.hours, 8), first_hours=8) for t in
 HELD_OUT_TARGETS = tuple(replace(t, hours=1, first_hours=1) for t in TARGETS)
 
 
-def next_voice(spoken_s: Mapping[str, float], targets: Sequence[Target] = TARGETS) -> str | None:
-    """The voice whose turn it is; None once all have reached their hours."""
-    for done in range(1, ROUNDS + 1):
-        for target in targets:
-            if spoken_s.get(target.voice, 0.0) < target.first_hours * 3600 * done / ROUNDS:
-                return target.voice
-    for target in targets:
-        if spoken_s.get(target.voice, 0.0) < target.hours * 3600:
-            return target.voice
-    return None
-
-
 def share_out(jobs: int, targets: Sequence[Target] = TARGETS) -> list[list[Target]]:
     """Each job's voices, about equally long to speak; no job without a voice."""
     shares = [list[Target]() for _ in range(min(jobs, len(targets)))]
@@ -77,14 +63,16 @@ def share_out(jobs: int, targets: Sequence[Target] = TARGETS) -> list[list[Targe
     return shares
 
 
-def hours_of_each(hours: float, targets: Sequence[Target] = TARGETS) -> dict[str, float]:
-    """What each voice has said once all have said so many hours together."""
-    rounds = min(1.0, hours / sum(target.first_hours for target in targets))
-    made = {target.voice: target.first_hours * rounds for target in targets}
+def within(hours: float, targets: Sequence[Target] = TARGETS) -> list[Target]:
+    """The targets cut down to so many hours together."""
+    share = min(1.0, hours / sum(target.first_hours for target in targets))
+    left = max(0.0, hours - sum(target.first_hours for target in targets))
+    found = []
     for target in targets:
-        left = max(0.0, hours - sum(made.values()))
-        made[target.voice] += min(left, target.hours - made[target.voice])
-    return made
+        more = min(left, target.hours - target.first_hours)
+        left -= more
+        found.append(replace(target, hours=target.first_hours * share + more))
+    return found
 
 
 def order_for(voice: str, texts: Sequence[Text], targets: Sequence[Target] = TARGETS) -> list[Text]:

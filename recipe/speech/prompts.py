@@ -10,13 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
+from dlpo.text.en_us.numbers import cardinal_words, digit_words
 from recipe.speech.texts import Text, words
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
-         "eighteen", "nineteen")  # fmt: skip
-TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+DIGITS = digit_words("0123456789")
+_AFTER_TENS = re.compile(rf"(?<=ty) (?=(?:{'|'.join(DIGITS)})\b)")
 CODE_FRAMES = (
     "{}.", "{}?", "The code is {}.", "It's {}.", "Your reference is {}, right?", "Flight {}.",
     "Did you say {}?", "That's {}, thank you.", "Seat {}.", "Please enter {}.",
@@ -64,15 +63,7 @@ def number(value: int) -> str:
     >>> number(40_317)
     'forty thousand three hundred seventeen'
     """
-    if value < 10:
-        return DIGITS[value]
-    if value < 20:
-        return TEENS[value - 10]
-    for unit, name in ((1000, "thousand"), (100, "hundred")):
-        if value >= unit:
-            rest = f" {number(value % unit)}" if value % unit else ""
-            return f"{number(value // unit)} {name}{rest}"
-    return TENS[value // 10 - 2] + (f"-{number(value % 10)}" if value % 10 else "")
+    return _AFTER_TENS.sub("-", " ".join(cardinal_words(str(value))))
 
 
 def _letters(_: random.Random, __: list[Text]) -> Iterator[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import math
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -23,7 +24,6 @@ from recipe.speech.kokoro import (
     Reader,
     published_network,
 )
-from recipe.speech.processes import leave
 from recipe.speech.prompts import synthetic_prompts
 from recipe.speech.texts import Reading, Text, held_out, read_letters, read_texts
 
@@ -74,19 +74,13 @@ def speak(folders: Folders, jobs: int, hours: float = math.inf) -> None:
             SIGTERM.
         hours: of all voices together, after which it is enough.
     """
-    shares = plan.share_out(jobs, folders.targets)
+    shares = plan.share_out(jobs, plan.within(hours, folders.targets))
     if len(shares) == 1:
-        speak_voices(folders, shares[0], hours)
+        speak_voices(folders, shares[0])
         return
     context = get_context("spawn")
-    each = plan.hours_of_each(hours, folders.targets)
     workers = [
-        context.Process(
-            target=speak_voices,
-            args=(folders, share, sum(each[target.voice] for target in share)),
-            daemon=True,
-        )
-        for share in shares
+        context.Process(target=speak_voices, args=(folders, share), daemon=True) for share in shares
     ]
     with on_stop(leave):
         try:
@@ -106,6 +100,11 @@ def speak(folders: Folders, jobs: int, hours: float = math.inf) -> None:
                 if worker.is_alive():
                     worker.terminate()
                     worker.join()
+
+
+def leave(*_: object) -> None:
+    """End this program on a signal, so that clean-up runs."""
+    sys.exit("stopped; run it again to go on")
 
 
 def locked(folder: Path) -> IO[str]:
@@ -128,7 +127,7 @@ def check_kind(folder: Path, sound: bool) -> None:
         raise SystemExit(f"{folder}: holds clips {kind} sound; speak to another folder")
 
 
-def speak_voices(folders: Folders, targets: Sequence[plan.Target], hours: float = math.inf) -> None:
+def speak_voices(folders: Folders, targets: Sequence[plan.Target]) -> None:
     """Speak until these voices have their hours or no text is left for them."""
     with ExitStack() as locks:
         for target in targets:
@@ -137,7 +136,7 @@ def speak_voices(folders: Folders, targets: Sequence[plan.Target], hours: float 
         network = published_network(folders.weights / GRAPH, sound=folders.sound)
         kokoro = Kokoro(folders.weights, network)
         reader = Reader(folders.teachers, folders.weights)
-        speak_texts(folders.speech, reader.read, kokoro, texts_to_say(folders), targets, hours)
+        speak_texts(folders.speech, reader.read, kokoro, texts_to_say(folders), targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +166,8 @@ def speak_texts(
     kokoro: Kokoro,
     to_say: ToSay,
     targets: Sequence[plan.Target],
-    hours: float = math.inf,
 ) -> None:
-    """Speak in turn, by `plan.next_voice`; what exists isn't spoken again.
+    """Speak, one voice after the other; what exists isn't spoken again.
 
     Args:
         speech: the folder of all voices.
@@ -177,30 +175,26 @@ def speak_texts(
         kokoro: what speaks.
         to_say: the texts.
         targets: the voices.
-        hours: of them together, after which it is enough.
     """
-    waiting = dict[str, Iterator[Text]]()
-    spoken_s = dict[str, float]()
     for target in targets:
-        folder = speech / target.voice
+        voice, folder = target.voice, speech / target.voice
         store.repair(folder)
         made = {row["id"]: row.get("samples", 0) / store.RATE for row in store.rows(folder)}
-        spoken_s[target.voice] = sum(made.values())
-        order = plan.order_for(target.voice, to_say.texts)
-        waiting[target.voice] = iter([text for text in order if text.id not in made])
-    while sum(spoken_s.values()) < hours * 3600 and (voice := plan.next_voice(spoken_s, targets)):
-        text = next(waiting[voice], None)
-        if text is None:
+        spoken_s = sum(made.values())
+        for text in plan.order_for(voice, to_say.texts):
+            if text.id in made:
+                continue
+            if spoken_s >= target.hours * 3600:
+                break
+            began_s = time.monotonic()
+            try:
+                sentences = kokoro.say(voice, to_say.letters.get(text.id) or read(text.text))
+                row = store.write_clip(folder, text, sentences, ENGINE)
+            except CannotSpeakError as error:
+                row = store.skipped(text, str(error))
+            store.append(folder, row)
+            spoken_s += row.get("samples", 0) / store.RATE
+            took_s = time.monotonic() - began_s
+            print(f"{voice} {text.id}, {took_s:.2f} s, {spoken_s / 3600:.2f} hours", flush=True)
+        else:
             print(f"{voice}: no text is left", flush=True)
-            targets = [target for target in targets if target.voice != voice]
-            continue
-        began_s = time.monotonic()
-        try:
-            sentences = kokoro.say(voice, to_say.letters.get(text.id) or read(text.text))
-            row = store.write_clip(speech / voice, text, sentences, ENGINE)
-        except CannotSpeakError as error:
-            row = store.skipped(text, str(error))
-        store.append(speech / voice, row)
-        spoken_s[voice] += row.get("samples", 0) / store.RATE
-        took_s, hours_said = time.monotonic() - began_s, sum(spoken_s.values()) / 3600
-        print(f"{voice} {text.id}, {took_s:.2f} s, {hours_said:.2f} hours", flush=True)

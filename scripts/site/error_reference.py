@@ -64,7 +64,7 @@ def _examples() -> Iterator[DlpoError]:
     yield serving_errors.NotReadyError("warming up")
     yield serving_errors.DeadlineError("too short")
     yield serving_errors.StalledError("stalled")
-    yield errors.MissingExtraError("soxr", "serve")
+    yield errors.MissingExtraError("av", "codecs")
     yield errors.EngineError("any other")
 
 

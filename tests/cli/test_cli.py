@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
-from collections import namedtuple
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -21,7 +21,6 @@ from tests.callers import command as run
 
 ROOT = Path(dlpo.__file__).resolve().parents[1]
 DLPO = (sys.executable, "-c", "from dlpo_cli import app; app()")
-Usage = namedtuple("Usage", "total used free")
 
 
 def test_version_is_that_of_the_package_and_of_its_commit() -> None:
@@ -203,10 +202,11 @@ def test_full_disk_is_reported_before_measuring(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(record.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 10**6))
+    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+    monkeypatch.setattr(record.tempfile, "TemporaryFile", full)
 
     result = run("bench", command, "--record", *(["knee"] if command == "stream" else []))
 
     assert result.exit_code == 1, result.output
-    assert "has 1 MB left" in result.stderr
+    assert "nothing was measured" in result.stderr
     assert list((tmp_path / "benchmarks" / "records").iterdir()) == []

@@ -79,13 +79,13 @@ def test_it_prints_the_best_checkpoint_and_a_table(
 
 def test_every_option_reaches_the_run(described: Callable[..., dict[str, Any]]) -> None:
     found = described(
-        "--method", "dlpo", "--alpha", "2", "--beta", "0.5", "--guide", "both", "--steps", "10",
+        "--method", "dlpo", "--alpha", "2", "--beta", "0.5", "--guide", "return", "--steps", "10",
         "--schedule", "cosine", "--eta", "1", "--guard", "off", "--set", "clip_range=1e-4",
-        "--set", "unit_spread=true", "--set", "seed=7",
+        "--set", "last_steps=2", "--set", "seed=7",
     )  # fmt: skip
     objective = found["objective"]
-    assert (objective["alpha"], objective["beta"], objective["guide"]) == (2, 0.5, "both")
-    assert (objective["clip_range"], objective["unit_spread"]) == (1e-4, True)
+    assert (objective["alpha"], objective["beta"], objective["guide"]) == (2, 0.5, "return")
+    assert (objective["clip_range"], objective["last_steps"]) == (1e-4, 2)
     assert (found["steps"], found["schedule"], found["eta"]) == (10, "cosine", 1)
     assert found["rewards"] == {"high_band": 0.5}
     assert (found["settings"]["guard"], found["settings"]["seed"]) == (False, 7)

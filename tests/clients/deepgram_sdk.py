@@ -13,6 +13,7 @@ from deepgram import DeepgramClient
 from deepgram.core.events import EventType
 from deepgram.environment import DeepgramClientEnvironment
 from deepgram.speak.v1.types import SpeakV1Close, SpeakV1Flush, SpeakV1Text
+from deepgram.speak.v2.types import SpeakV2Interrupt, SpeakV2InterruptPlaybackOffset, SpeakV2Speak
 
 FORMAT = {"model": "aura-2-thalia-en", "encoding": "linear16", "sample_rate": 24_000}
 
@@ -35,7 +36,38 @@ def check(client: DeepgramClient, text: str) -> bytes:
     assert b"".join(one for one in received if isinstance(one, bytes)) == whole
     kinds = [one.type for one in received if not isinstance(one, bytes)]
     assert kinds == ["Metadata", "Flushed"], kinds
+    check_flux(client, text, whole)
     return whole
+
+
+def check_flux(client: DeepgramClient, text: str, whole: bytes) -> None:
+    """A turn of Flux sounds the same, and half of it was heard at an interruption there."""
+    received: list[Any] = []
+    with client.speak.v2.connect(**{**FORMAT, "model": "flux-haley-en"}) as connection:
+
+        def keep(message: Any) -> None:
+            received.append(message)
+            if getattr(message, "type", "") == "SpeechMetadata":
+                half = SpeakV2InterruptPlaybackOffset(value=message.audio_duration_ms // 2)
+                connection.send_interrupt(SpeakV2Interrupt(playback_offset=half))
+            if getattr(message, "type", "") == "SpeechInterrupted":
+                connection.send_close()
+
+        connection.on(EventType.MESSAGE, keep)
+        for word in text.split(" "):
+            connection.send_speak(SpeakV2Speak(text=word + " "))
+        connection.send_flush()
+        connection.start_listening()
+    assert b"".join(one for one in received if isinstance(one, bytes)) == whole
+    told = [one for one in received if not isinstance(one, bytes)]
+    assert [one.type for one in told] == [
+        "Connected", "SpeechStarted", "Flushed", "SpeechMetadata", "SpeechInterrupted",
+        "SessionMetadata",
+    ]  # fmt: skip
+    heard = told[-2]
+    assert heard.text_spoken + heard.text_remaining == text + " "
+    assert heard.text_spoken.strip()
+    assert heard.text_remaining.strip()
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.services.cartesia.tts import CartesiaHttpTTSService, CartesiaTTSService
+from pipecat.services.deepgram.flux.tts import DeepgramFluxTTSService
 from pipecat.services.deepgram.tts import DeepgramHttpTTSService, DeepgramTTSService
 from pipecat.services.elevenlabs.tts import ElevenLabsHttpTTSService, ElevenLabsTTSService
 from pipecat.services.tts_service import TTSService
@@ -76,6 +77,8 @@ def service(name: str, address: str, session: aiohttp.ClientSession) -> TTSServi
         return DlpoTTSService(url=f"http://{address}", voice="lj")
     if name == "deepgram":
         return DeepgramTTSService(api_key="none", base_url=f"ws://{address}")
+    if name == "deepgram-flux":
+        return DeepgramFluxTTSService(api_key="none", url=f"ws://{address}/v2/speak")
     if name == "deepgram-http":
         url = f"http://{address}"
         return DeepgramHttpTTSService(api_key="none", base_url=url, aiohttp_session=session)

@@ -34,7 +34,7 @@ CHOICES: dict[str, tuple[str | Path, ...]] = {  # name -> options of helm
     "quick-gpu": (*QUICK, *GPU),
     "production": (),
     "gpu": GPU,
-    "plans": (*GPU, "--set", "gpu.tensorrt=true,gpu.plansClaim=plans"),
+    "plans": (*GPU, "--set", "gpu.tensorrt=true,gpu.plansClaim=plans,gpu.plansJob=true"),
     "autoscaling": ("--set", "autoscaling.kind=hpa"),
     "keda": ("--set", "autoscaling.kind=keda"),
     "gateway": ("--set", "gateway.enabled=true,tls.enabled=false"),
@@ -45,7 +45,10 @@ CHOICES: dict[str, tuple[str | Path, ...]] = {  # name -> options of helm
     "placed-gpu": ("--values", PLACED, *GPU),
 }
 VERSIONS = ("1.30", kubernetes_validate.latest_version())  # the oldest with preStop.sleep
-FOREIGN = {"GRPCRoute", "Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule", "ScaledObject"}
+FOREIGN = {
+    "Certificate", "GRPCRoute", "Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule",
+    "ScaledObject", "ServiceMonitor",
+}  # fmt: skip
 SPARE_S = 10  # of the pod's last seconds: statuses on their way, threads, Python's own end
 
 Resource = dict[str, Any]
@@ -71,8 +74,7 @@ def pod(resources: list[Resource]) -> Resource:
 
 
 def container(resources: list[Resource]) -> Resource:
-    (found,) = pod(resources)["containers"]
-    return dict(found)
+    return dict(pod(resources)["containers"][0])
 
 
 def settings(resources: list[Resource], monkeypatch: pytest.MonkeyPatch) -> ServerSettings:
@@ -90,7 +92,13 @@ def test_the_plain_manifest_is_what_the_chart_makes(helm: str, tmp_path: Path) -
 def test_helm_finds_no_fault_in_the_chart_but_in_wrong_values(helm: str) -> None:
     for options in CHOICES.values():
         subprocess.run([helm, "lint", "--strict", CHART, *options], check=True)
-    for wrong in ("tls.enabled=7", "replica=2", "settings.LANES=2", "gateway.enabled=true"):
+    for wrong in (
+        "tls.enabled=7",
+        "replica=2",
+        "settings.LANES=2",
+        "gateway.enabled=true",
+        "gpu.plansJob=true",
+    ):
         assert subprocess.run([helm, "template", CHART, "--set", wrong], check=False).returncode
 
 
@@ -139,6 +147,19 @@ def test_what_operators_add_reaches_the_pods(render: Render, name: str) -> None:
     assert given["extraEnv"][0] in server["env"]
     assert given["extraVolumes"][0] in spec["volumes"]
     assert given["extraVolumeMounts"][0] in server["volumeMounts"]
+    assert spec["initContainers"][0] == given["initContainers"][0]
+    assert spec["containers"][1:] == given["extraContainers"]
+    assert spec["securityContext"].keys() == {"runAsNonRoot", "seccompProfile"}
+    assert server["securityContext"]["readOnlyRootFilesystem"] is False
+    assert server["securityContext"]["allowPrivilegeEscalation"] is False
+    deployment = one(made, "Deployment")["spec"]
+    assert (deployment["strategy"], deployment["revisionHistoryLimit"]) == (given["strategy"], 2)
+    certificate = one(made, "Certificate", "dlpo-tls")["spec"]
+    assert certificate["issuerRef"] == given["tls"]["issuer"]
+    assert "dlpo-tls" in {v["secret"]["secretName"] for v in spec["volumes"] if "secret" in v}
+    assert not [one for one in made if one.get("type") == "kubernetes.io/tls"]
+    (endpoint,) = one(made, "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
     admitted = one(made, "NetworkPolicy")["spec"]["ingress"][0]["from"]
     assert given["networkPolicy"]["from"][0] in admitted
 
@@ -257,11 +278,27 @@ def test_one_value_builds_plans_on_the_node_and_uses_them(render: Render) -> Non
 
     assert builder["image"] == server["image"]
     assert builder["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    out = builder["args"][builder["args"].index("--out") + 1]
+    out, cache = (builder["args"][builder["args"].index(f) + 1] for f in ("--out", "--cache"))
     assert {"name": "DLPO_VOICES", "value": out} in server["env"]
-    (mount,) = (mount for mount in builder["volumeMounts"] if mount["name"] == "plans")
-    assert out.startswith(f"{mount['mountPath']}/$(NODE)/")
-    (volume,) = (volume for volume in spec["volumes"] if volume["name"] == "plans")
-    assert "emptyDir" in volume
+    mounts = {mount["mountPath"]: mount["name"] for mount in builder["volumeMounts"]}
+    folder = str(Path(out).parent)
+    read = {"name": mounts[folder], "mountPath": folder, "readOnly": True}
+    assert read in server["volumeMounts"]
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert all("emptyDir" in volumes[mounts[path]] for path in (folder, cache))
     dlpo = CliRunner().invoke(app, [*builder["args"][:1], "--help"])
     assert all(word in dlpo.output for word in builder["args"] if word.startswith("--"))
+
+
+def test_a_job_fills_the_cache_that_the_pods_read(render: Render) -> None:
+    made = render(*CHOICES["plans"])
+    job, served = one(made, "Job", "dlpo-plans"), pod(made)
+    spec = job["spec"]["template"]["spec"]
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert spec["containers"] == served["initContainers"]
+    claim = {"name": "plans", "persistentVolumeClaim": {"claimName": "plans"}}
+    assert claim in spec["volumes"]
+    assert claim in served["volumes"]
+    for key in ("nodeSelector", "tolerations", "securityContext", "automountServiceAccountToken"):
+        assert spec[key] == served[key]
+    assert "labels" not in job["spec"]["template"].get("metadata", {})  # else services find it

@@ -17,17 +17,16 @@ import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 
-from dlpo.bundle import Bundle, Precision
+from dlpo.bundle import Bundle
 from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.errors import BundleError, InputError
 from dlpo.model.build import Model, build_model
 from dlpo.model.reach import context_frames_per_step
 from dlpo.noise_schedule import named_schedule
 from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
-from dlpo_export.options import ExportOptions
+from dlpo_export.options import ExportOptions, usual_precisions
 from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.parts import Tracer
 from dlpo_export.pipeline import (
@@ -37,10 +36,10 @@ from dlpo_export.pipeline import (
     warn_of_another_chain,
 )
 from dlpo_export.products import as_products
-from dlpo_export.tensorrt.graph import load_for_tensorrt
+from dlpo_export.progress import counted, stage
 from dlpo_export.to_onnx import GraphSource
 from dlpo_export.weights import round_weights, write_graphs
-from tests.toys import BASE
+from tests.toys import BASE, SPECTRAL
 
 CONDITIONING = 16  # channels of the tiny model
 
@@ -197,7 +196,6 @@ def test_length_that_the_exporter_fixes_is_refused() -> None:
         ({"steps": (1, 2), "default_steps": 4}, "default steps is 4; expected one of 1, 2"),
         ({"steps": (0, 3)}, r"steps\[0\] is 0; expected 1 to 16"),
         ({"steps": (3, 100)}, r"steps\[1\] is 100; expected 1 to 16"),
-        ({"opset": 99}, "opset is 99; expected 18 to 21"),
         ({"precisions": ("int4",)}, r"precisions\[0\] is 'int4'; expected one of 'fp32', 'fp16'"),
         ({"weight_bits": 4}, "weight_bits is 4; expected 8, 16 or 32"),
     ],
@@ -205,51 +203,6 @@ def test_length_that_the_exporter_fixes_is_refused() -> None:
 def test_options_that_cannot_be_made_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ExportOptions(**wrong)
-
-
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8_symmetric"])
-def test_graphs_for_gpus_follow_the_rules_of_tensorrt(
-    already_traced: None, tiny_checkpoint: Path, tmp_path: Path, precision: Precision
-) -> None:
-    """Strongly typed: one kind of float an operator; 8 bits with a sign and their zero at 0."""
-    options = ExportOptions(steps=(2,), default_steps=2, precisions=(precision,))
-    made = Bundle.load(export_bundle(tiny_checkpoint, tmp_path / "voice", options))
-    loaded = load_for_tensorrt(made.graph_path("denoiser_2", precision))
-    graph = onnx.shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True).graph
-    values = (*graph.input, *graph.value_info, *graph.output)
-    kinds = {value.name: value.type.tensor_type.elem_type for value in values}
-    kinds |= {tensor.name: tensor.data_type for tensor in graph.initializer}
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    weights = set(constants)
-    for node in graph.node:
-        assert node.domain in ("", "ai.onnx"), node.op_type  # others need a plugin
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            data, scale, zero = node.input
-            assert constants[zero].dtype == np.int8
-            assert not constants[zero].any()
-            assert (constants[scale] > 0).all()
-            assert constants[scale].size == 1 or data in weights
-            assert node.op_type[0] == "Q" or kinds.get(data, TensorProto.INT8) == TensorProto.INT8
-            weights |= set(node.output) if data in weights else set()
-        elif node.op_type not in ("Cast", "Resize"):  # a Resize's scales are float32 always
-            floats = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16}
-            assert len({kinds[name] for name in node.input if name} & floats) <= 1, node.name
-
-
-@pytest.mark.full
-def test_ancestral_chain_takes_noise_for_every_step(model: Model, tmp_path: Path) -> None:
-    graph = DenoiserGraph(model, named_schedule("cosine", 2, eta=1.0))
-    sources = graph_sources(EncoderGraph(model), FramesGraph(model), {"denoiser_2": graph})
-    write_graphs({"denoiser_2.onnx": Tracer().to_onnx(sources["denoiser_2"])}, tmp_path)
-    inputs = chain_inputs(1, 5)
-    inputs["noise"] = np.random.default_rng(2).standard_normal((2, 1, 5, 300), np.float32)
-    run = OpenGraph(tmp_path / "denoiser_2.onnx").run
-    made = run(inputs)["waveform"]
-    with torch.no_grad():
-        expected = graph(*(torch.from_numpy(value) for value in inputs.values()))
-    np.testing.assert_allclose(made, expected.numpy(), atol=1e-5)
-    without_noise = run({**inputs, "noise": 0 * inputs["noise"]})["waveform"]
-    assert not np.allclose(made, without_noise)
 
 
 @pytest.mark.full
@@ -311,3 +264,22 @@ def test_options_of_a_voice_that_is_not_exported(
 ) -> None:
     with pytest.raises(InputError, match="is given for eve; expected ann, bob"):
         export_bundle(voices_checkpoint, tmp_path / "bundle", ExportOptions(**option))
+
+
+def test_a_stage_says_that_it_begins_and_ends(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "dlpo_export"), stage("denoiser_2: tracing"):
+        assert caplog.messages == ["denoiser_2: tracing ..."]
+    assert caplog.messages[1:] == ["denoiser_2: tracing: 0 s"]
+
+
+def test_slow_work_says_how_much_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    moments = iter([0.0, 0.0, 15.0, 30.0, 45.0])  # the start, then before each item
+    with caplog.at_level(logging.INFO, "dlpo_export"):
+        items = counted("abcd", "layers", clock=lambda: next(moments))
+        assert list(items) == ["a", "b", "c", "d"]
+    assert caplog.messages == ["2 of 4 layers, about 30 s to go"]
+
+
+def test_wavegrad2_is_exported_in_full_precision_alone() -> None:
+    assert usual_precisions(BASE) == ("fp32",)
+    assert usual_precisions(SPECTRAL) == ("fp32", "int8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dlpo.bundle import DEFAULT_VOICE, Bundle, Precision
 from dlpo.errors import BundleError
-from dlpo_export.half_precision import to_half
+from dlpo.model.build import CONFIGS, build_model
+from dlpo.noise_schedule import named_schedule
+from dlpo_export.graphs import DenoiserGraph, EncoderGraph, FramesGraph
+from dlpo_export.half_precision import HalfPrecision, to_half
+from dlpo_export.parts import Tracer
+from dlpo_export.pipeline import graph_sources
 from dlpo_export.tensorrt.graph import load_for_tensorrt
+from dlpo_export.tensorrt.options import GPU_PRECISIONS
+from dlpo_export.weights import fold_batch_norms, weights_by_type
 from dlpo_serving.voices import find_voice
 
 EMBEDDED = find_voice(DEFAULT_VOICE)
@@ -90,20 +98,75 @@ def refused(model: onnx.ModelProto) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
-@pytest.mark.parametrize("bundle", ["tiny_bundle", "voices_bundle"])
-def test_tensorrt_lists_every_operator_of_a_denoiser(
-    bundle: str, precision: Precision, request: pytest.FixtureRequest
+@pytest.fixture(scope="module")
+def for_gpus(
+    tiny_checkpoint: Path, export_toy: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    out = tmp_path_factory.mktemp("for-gpus") / "voice"
+    options = {"steps": (2,), "default_steps": 2, "precisions": GPU_PRECISIONS}
+    return Bundle.load(export_toy(tiny_checkpoint, out, **options))
+
+
+@pytest.mark.parametrize("precision", GPU_PRECISIONS)
+def test_graphs_for_gpus_follow_the_rules_of_tensorrt(
+    for_gpus: Bundle, precision: Precision
 ) -> None:
-    folder: Path = request.getfixturevalue(bundle)
-    model = load_for_tensorrt(Bundle.load(folder).graph_path("denoiser_1"))
-    if precision != "fp32":
-        model = to_half(onnx.shape_inference.infer_shapes(model), precision=precision)
-    assert not refused(model)
+    """Strongly typed: one kind of float an operator; 8 bits with a sign and their zero at 0."""
+    loaded = load_for_tensorrt(for_gpus.graph_path("denoiser_2", precision))
+    assert not refused(loaded)
+    graph = onnx.shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True).graph
+    values = (*graph.input, *graph.value_info, *graph.output)
+    kinds = {value.name: value.type.tensor_type.elem_type for value in values}
+    kinds |= {tensor.name: tensor.data_type for tensor in graph.initializer}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    weights = set(constants)
+    for node in graph.node:
+        assert node.domain in ("", "ai.onnx"), node.op_type  # others need a plugin
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            data, scale, zero = node.input
+            assert constants[zero].dtype == np.int8
+            assert not constants[zero].any()
+            assert (constants[scale] > 0).all()
+            assert constants[scale].size == 1 or data in weights
+            assert node.op_type[0] == "Q" or kinds.get(data, TensorProto.INT8) == TensorProto.INT8
+            weights |= set(node.output) if data in weights else set()
+        elif node.op_type not in ("Cast", "Resize"):  # a Resize's scales are float32 always
+            floats = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16}
+            assert len({kinds[name] for name in node.input if name} & floats) <= 1, node.name
 
 
-def test_the_embedded_denoisers_in_float32_are_listed() -> None:
-    bundle = Bundle.load(EMBEDDED)
-    for name in ("denoiser_1", "denoiser_2", "denoiser_3"):
-        wrong = refused(load_for_tensorrt(bundle.graph_path(name)))
-        assert not wrong, wrong
+@pytest.fixture(
+    scope="module",
+    params=[
+        "denoiser_1",
+        "denoiser_3",
+        *(pytest.param(name, marks=pytest.mark.full) for name in ("mini", "base")),
+    ],
+)
+def denoiser(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> onnx.ModelProto:
+    """In float32, as TensorRT is given it: an embedded one, or WaveGrad 2 with random weights."""
+    if request.param.startswith("denoiser"):
+        path = Bundle.load(EMBEDDED).graph_path(request.param)
+    else:
+        model = fold_batch_norms(build_model(CONFIGS[request.param]).eval())
+        chain = {"denoiser_1": DenoiserGraph(model, named_schedule("logarithmic", 1, 0.25))}
+        sources = graph_sources(EncoderGraph(model), FramesGraph(model), chain)
+        path = tmp_path_factory.mktemp(request.param) / "denoiser.onnx"
+        onnx.save(Tracer().to_onnx(sources["denoiser_1"]), path)
+    return onnx.shape_inference.infer_shapes(load_for_tensorrt(path))
+
+
+def test_tensorrt_lists_every_operator(denoiser: onnx.ModelProto) -> None:
+    assert not refused(denoiser)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_nine_of_ten_weights_are_halved(
+    denoiser: onnx.ModelProto, precision: HalfPrecision
+) -> None:
+    half = to_half(denoiser, precision=precision)
+    assert not refused(half)
+    sizes = weights_by_type(half)
+    assert sizes.pop("float32") <= 0.1 * sum(sizes.values())

@@ -1,17 +1,23 @@
-"""Building TensorRT plans, on a simulated machine: what is asked of TensorRT and what fails how."""
+"""TensorRT on a simulated machine: plans are built, what fails says how, the check says all."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from dlpo.bundle import Bundle, GraphInfo
+from dlpo.bundle import DEFAULT_VOICE, Bundle, GraphInfo
 from dlpo.errors import BundleError, DlpoError, EngineError, InputError
+from dlpo.nvidia import Finding
+from dlpo_export.tensorrt.check import check_tensorrt, sample_of
 from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans, planned_work
+from dlpo_serving.engines.tensorrt_engine import TensorrtEngine
+from dlpo_serving.voices import find_voice
 from tests.nvidia.nvidia_fake import FakeNvidia
 from tests.toys import plan_info
 
@@ -47,7 +53,7 @@ def test_timings_are_kept_beside_the_bundle_and_used_again(
     add_plans(voice, tmp_path / "second", SMALL)
 
     assert [settings["timings"] for settings in nvidia.faults.settings] == [b"", b"+"]
-    cache = tmp_path / "tensorrt-11.4.0.106-NVIDIA-H200.timings"
+    cache = tmp_path / "NVIDIA-H200.trt11.4.0.106.timings"
     assert cache.read_bytes() == b"++"
 
 
@@ -85,19 +91,22 @@ def assert_refused(
     assert not (tmp_path / "out" / "voice").exists()
 
 
-def test_plans_that_are_there_are_built_again_only_if_asked(
+def test_a_cache_has_plans_by_graph_gpu_and_version(
     nvidia: FakeNvidia, voice: Bundle, tmp_path: Path
 ) -> None:
-    reuse = replace(SMALL, reuse=True)
-    out = add_plans(voice, tmp_path / "voice", reuse)
-    assert add_plans(voice, out, reuse) == out
+    cached = replace(SMALL, cache=tmp_path / "cache")
+    first = Bundle.load(add_plans(voice, tmp_path / "node 1/voice", cached))
+    again = Bundle.load(add_plans(voice, tmp_path / "node 2/voice", cached))
     assert len(nvidia.faults.settings) == 1
+    assert again.manifest == first.manifest
 
-    add_plans(voice, out, replace(reuse, frames=(24,)))  # other windows
+    add_plans(voice, tmp_path / "voice", replace(cached, frames=(24,)))  # other windows
     nvidia.device.name = b"NVIDIA L4"
-    add_plans(voice, out, replace(reuse, frames=(24,)))
-    add_plans(voice, out, replace(SMALL, frames=(24,)))
-    assert len(nvidia.faults.settings) == 4
+    add_plans(voice, tmp_path / "voice", cached)
+    nvidia.tensorrt.__version__ = "11.5.0.1"
+    add_plans(voice, tmp_path / "voice", cached)
+    add_plans(voice, tmp_path / "voice", SMALL)  # no cache
+    assert len(nvidia.faults.settings) == 5
 
 
 @pytest.mark.parametrize(
@@ -143,3 +152,83 @@ def test_out_of_memory_says_what_to_lower(
     match = r"memory ran out: free it, or lower the workspace \(2048 MiB\), the largest frames"
     assert_refused(voice, tmp_path, SMALL, EngineError, match)
     assert list((tmp_path).iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def one_step(embedded_fp32: Bundle) -> Bundle:
+    """One step only."""
+    manifest = embedded_fp32.manifest
+    graphs = {name: manifest.graphs[name] for name in ("encoder", "frames", "denoiser_1")}
+    manifest = replace(manifest, graphs=graphs, steps=1)
+    return replace(embedded_fp32, manifest=manifest)
+
+
+def check(bundle: Bundle, engine: Any = TensorrtEngine) -> tuple[bool, dict[str, Finding]]:
+    found: list[Finding] = []
+    passed = check_tensorrt(bundle, engine, found.append)
+    return passed, {finding.subject: finding for finding in found}
+
+
+def test_machine_where_all_works_passes(nvidia: FakeNvidia, one_step: Bundle) -> None:
+    passed, found = check(one_step)
+
+    assert passed
+    assert {subject for subject, finding in found.items() if finding.state == "ok"} == {
+        "GPU",
+        "TensorRT",
+        "parse denoiser_1 in fp32",
+        "build in fp32",
+        "sample in fp32",
+        "run in fp32 without CUDA graphs",
+        "run in fp32 with CUDA graphs",
+    }
+    assert "largest error" in found["run in fp32 with CUDA graphs"].detail
+    assert found["engine in fp16"].detail == "the bundle has no such graph"
+    assert nvidia.device.memory == {}
+
+
+def test_machine_without_anything_fails_with_what_to_do(
+    one_step: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tensorrt", "tensorrt_bindings", "cuda.bindings.runtime"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    passed, found = check(one_step)
+
+    assert not passed
+    assert found["GPU"].state == found["TensorRT"].state == "failed"
+    assert "pip install" in found["GPU"].detail
+    assert "--extra-index-url https://pypi.nvidia.com" in found["TensorRT"].detail
+    assert found["parse"].state == found["engine in fp32"].state == "skipped"
+
+
+@pytest.mark.parametrize("factor", [1.01, np.nan])
+def test_engine_that_computes_something_else_fails_the_check(
+    nvidia: FakeNvidia, one_step: Bundle, factor: float
+) -> None:
+    class Wrong(TensorrtEngine):
+        def denoise(self, *arguments: Any) -> Any:
+            return factor * super().denoise(*arguments)
+
+    passed, found = check(one_step, Wrong)
+
+    assert not passed
+    assert found["run in fp32 with CUDA graphs"].state == "failed"
+
+
+def test_sample_is_speech_of_the_length_that_was_asked_for(one_step: Bundle) -> None:
+    sample = sample_of(one_step, 1, "fp32", 90)
+
+    assert sample.expected.shape == (1, 90, 300)
+    assert sample.inputs[0].shape[2] == 90
+    assert 0.01 < np.abs(sample.expected).max() < 2
+    assert np.abs(sample.inputs[1]).max() > 0
+
+
+@pytest.mark.gpu
+def test_all_of_it_works_on_a_real_gpu(real_gpu: None) -> None:
+    bundle, lines = Bundle.load(find_voice(DEFAULT_VOICE)), list[str]()
+
+    passed = check_tensorrt(bundle, TensorrtEngine, lambda finding: lines.append(str(finding)))
+
+    assert passed, "\n".join(lines)

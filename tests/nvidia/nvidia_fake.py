@@ -6,10 +6,10 @@ and its launch replays. TensorRT: plans are JSON around the ONNX graph, which on
 shapes have to be those of a profile, a profile belongs to one context, tensors live at addresses
 on the device.
 
-`api.json` and, of the oldest TensorRT, `api-10.9.json` hold signatures read from the real packages
-(stubs/describe.py, compared in test_api.py). A method of a fake that the real
-class does not have can't be defined, a call with another number or type of arguments fails, and so
-does a property that is not there.
+`api.json` holds what the real packages of the newest and the oldest TensorRT have in common
+(stubs/describe.py, compared in test_api.py). A method of a fake that a real class does not have
+can't be defined, a call with another number or type of arguments fails, and so does a property that
+is not there. Values of enumerations differ between them, and are neither's here.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from dlpo.nvidia import TENSORRT
+
 Api = dict[str, Any]
 API: Api = json.loads((Path(__file__).parent / "api.json").read_text())
-OLDEST: Api = json.loads((Path(__file__).parent / "api-10.9.json").read_text())
 Work = Callable[[], None]
 SCRATCH = 4096  # bytes
 
 
-def _described(api: Api, name: str, types: dict[str, type]) -> Callable[[type], type]:
+def _described(name: str, types: dict[str, type]) -> Callable[[type], type]:
     """Decorate a fake class of TensorRT with the checks of the real class `name`."""
-    known = api["tensorrt"]["classes"][name]
+    known = API["tensorrt"]["classes"][name]
 
     def decorate(cls: type) -> type:
         for member, value in list(vars(cls).items()):
@@ -94,9 +95,9 @@ def _is(value: object, kind: str, types: dict[str, type]) -> bool:
     if kind in types:
         return isinstance(value, types[kind])
     match kind:
-        case "SupportsInt" | "int":
+        case "int":
             return hasattr(value, "__int__")
-        case "Buffer" | "buffer":
+        case "buffer":
             return isinstance(value, bytes | bytearray | memoryview)
         case "Dims":
             return isinstance(value, tuple | list) and all(type(n) is int for n in value)
@@ -105,11 +106,9 @@ def _is(value: object, kind: str, types: dict[str, type]) -> bool:
     return False
 
 
-def enumeration(api: Api, name: str, part: str = "tensorrt") -> type[enum.IntEnum]:
-    """An enumeration with the real names and values."""
-    values: dict[str, int] = api[part]["enums"][name]
-    made: type[enum.IntEnum] = enum.IntEnum(name, values)
-    return made
+def enumeration(part: str, name: str) -> Any:
+    """An enumeration with the real names."""
+    return enum.IntEnum(name, API[part]["enums"][name], start=0)
 
 
 def function(name: str, implementation: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
@@ -126,9 +125,9 @@ def function(name: str, implementation: Callable[..., tuple[Any, ...]]) -> Calla
     return call
 
 
-Error: Any = enumeration(API, "cudaError_t", "cuda")
-Kind: Any = enumeration(API, "cudaMemcpyKind", "cuda")
-CaptureMode: Any = enumeration(API, "cudaStreamCaptureMode", "cuda")
+Error: Any = enumeration("cuda", "cudaError_t")
+Kind: Any = enumeration("cuda", "cudaMemcpyKind")
+CaptureMode: Any = enumeration("cuda", "cudaStreamCaptureMode")
 OK = (Error.cudaSuccess,)
 
 
@@ -299,19 +298,18 @@ class Faults:
         self.settings: list[dict[str, Any]] = []
 
 
-def tensorrt_module(device: Device, faults: Faults, api: Api) -> types.ModuleType:
+def tensorrt_module(device: Device, faults: Faults) -> types.ModuleType:
     """What `import tensorrt` gives on a machine with this device."""
-    described = functools.partial(_described, api)
     module = types.ModuleType("tensorrt")
     kinds: dict[str, type] = {}
-    for name in api["tensorrt"]["enums"]:
-        kinds[name] = enumeration(api, name)
+    for name in API["tensorrt"]["enums"]:
+        kinds[name] = enumeration("tensorrt", name)
         setattr(module, name, kinds[name])
-    module.__version__ = api["tensorrt"]["version"]
+    module.__version__ = TENSORRT
     flags: Any = kinds["BuilderFlag"]
     strategies: Any = kinds["ExecutionContextAllocationStrategy"]
 
-    @described("ILogger", kinds)
+    @_described("ILogger", kinds)
     class ILogger:
         INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
 
@@ -323,29 +321,29 @@ def tensorrt_module(device: Device, faults: Faults, api: Api) -> types.ModuleTyp
 
     kinds["Severity"] = int
 
-    @described("IHostMemory", kinds)
+    @_described("IHostMemory", kinds)
     class IHostMemory:
         def __bytes__(self) -> bytes:
             return self._content
 
-    @described("ITimingCache", kinds)
+    @_described("ITimingCache", kinds)
     class ITimingCache:
         def serialize(self) -> IHostMemory:
             return made(IHostMemory, _content=self._content)
 
-    @described("IOptimizationProfile", kinds)
+    @_described("IOptimizationProfile", kinds)
     class IOptimizationProfile:
         def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:
             assert min == opt == max, "a bucket is one shape"
             self.__dict__.setdefault("_shapes", {})[input] = list(max)
 
-    @described("INetworkDefinition", kinds)
+    @_described("INetworkDefinition", kinds)
     class INetworkDefinition:
         @property
         def num_layers(self) -> int:
             return len(onnx.load_from_string(self._model).graph.node)
 
-    @described("IBuilderConfig", kinds)
+    @_described("IBuilderConfig", kinds)
     class IBuilderConfig:
         def set_memory_pool_limit(self, pool: Any, pool_size: int) -> None:
             self._pools[pool] = pool_size
@@ -367,7 +365,7 @@ def tensorrt_module(device: Device, faults: Faults, api: Api) -> types.ModuleTyp
             self._profiles.append(profile._shapes)
             return len(self._profiles) - 1
 
-    @described("Builder", kinds)
+    @_described("Builder", kinds)
     class Builder:
         def __init__(self, logger: Any) -> None:
             self._logger = logger
@@ -402,7 +400,7 @@ def tensorrt_module(device: Device, faults: Faults, api: Api) -> types.ModuleTyp
             }
             return made(IHostMemory, _content=json.dumps(plan).encode())
 
-    @described("ParserError", kinds)
+    @_described("ParserError", kinds)
     class ParserError:
         def node_name(self) -> str:
             return self._node
@@ -416,7 +414,7 @@ def tensorrt_module(device: Device, faults: Faults, api: Api) -> types.ModuleTyp
         def code(self) -> Any:
             return module.ErrorCode.UNSUPPORTED_NODE
 
-    @described("OnnxParser", kinds)
+    @_described("OnnxParser", kinds)
     class OnnxParser:
         def __init__(self, network: Any, logger: Any) -> None:
             self._network = network
@@ -434,7 +432,7 @@ def tensorrt_module(device: Device, faults: Faults, api: Api) -> types.ModuleTyp
             node, operator, text = faults.parser[index]
             return made(ParserError, _node=node, _operator=operator, _text=text)
 
-    @described("IExecutionContext", kinds)
+    @_described("IExecutionContext", kinds)
     class IExecutionContext:
         def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
             assert int(stream_handle) in device.streams
@@ -479,7 +477,7 @@ def tensorrt_module(device: Device, faults: Faults, api: Api) -> types.ModuleTyp
             flat = np.ctypeslib.as_array((ctypes.c_float * count).from_address(address))
             return flat.reshape(shape)
 
-    @described("ICudaEngine", kinds)
+    @_described("ICudaEngine", kinds)
     class ICudaEngine:
         def _of(self, plan: dict[str, Any]) -> ICudaEngine:
             self._plan = plan
@@ -517,7 +515,7 @@ def tensorrt_module(device: Device, faults: Faults, api: Api) -> types.ModuleTyp
             state = {"_profile": None, "_shapes": {}, "_addresses": {}, "_scratch": 0}
             return made(IExecutionContext, _engine=self, _strategy=strategy, **state)
 
-    @described("Runtime", kinds)
+    @_described("Runtime", kinds)
     class Runtime:
         def __init__(self, logger: Any) -> None:
             self._logger = logger
@@ -526,7 +524,7 @@ def tensorrt_module(device: Device, faults: Faults, api: Api) -> types.ModuleTyp
             plan = json.loads(bytes(serialized_engine))
             return ICudaEngine()._of(plan)
 
-    for name in api["tensorrt"]["classes"]:
+    for name in API["tensorrt"]["classes"]:
         setattr(module, name, kinds[name])
     return module
 
@@ -534,11 +532,11 @@ def tensorrt_module(device: Device, faults: Faults, api: Api) -> types.ModuleTyp
 class FakeNvidia:
     """The device and what goes wrong on it; the modules are those that the product imports."""
 
-    def __init__(self, api: Api = API) -> None:
+    def __init__(self) -> None:
         self.device = Device()
         self.faults = Faults()
         self.cuda = self.device.module()
-        self.tensorrt = tensorrt_module(self.device, self.faults, api)
+        self.tensorrt = tensorrt_module(self.device, self.faults)
 
     @property
     def modules(self) -> dict[str, types.ModuleType]:

@@ -12,10 +12,13 @@ from dlpo.nvidia import call, find_gpu, load_tensorrt
 from tests.nvidia.nvidia_fake import FakeNvidia
 
 
-def test_machine_without_a_driver_is_an_error(nvidia: FakeNvidia) -> None:
-    nvidia.device.count = 0
+@pytest.mark.parametrize(("driver", "why"), [(0, "there is no driver"), (12040, "Insufficient")])
+def test_a_missing_and_an_old_driver_differ(
+    nvidia: FakeNvidia, driver: int, why: str
+) -> None:
+    nvidia.device.count, nvidia.device.driver = 0, driver
 
-    with pytest.raises(EngineError, match=r"InsufficientDriver.*run this on a machine with a GPU"):
+    with pytest.raises(EngineError, match=rf"here \(.*{why}.*a GPU and a driver of 580 or newer"):
         find_gpu()
 
 

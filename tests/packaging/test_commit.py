@@ -30,9 +30,7 @@ def test_what_the_build_wrote_goes_before_git(repository: Path) -> None:
     assert source_commit(repository) == "60911d3"
 
 
-def test_installed_package_ignores_an_enclosing_repository(
-    repository: Path,
-) -> None:
+def test_installed_package_ignores_an_enclosing_repository(repository: Path) -> None:
     package = repository / ".venv" / "dlpo"
     package.mkdir(parents=True)
     (package / "commit.py").touch()

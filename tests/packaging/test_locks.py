@@ -16,11 +16,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = {  # lock -> extras, as scripts/lock has them
     "serve": ("serve",),
     "cpu": ("serve", "otel", "wyoming"),
-    "gpu": ("gpu", "otel", "tensorrt"),
-    "gpu-cuda12": ("gpu-cuda12", "otel", "tensorrt-cuda12"),
+    "gpu": ("serve", "gpu", "otel", "tensorrt"),
+    "gpu-cuda12": ("serve", "gpu-cuda12", "otel", "tensorrt-cuda12"),
     "train": ("train", "export", "bench"),
 }
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 AGAIN = "run: scripts/lock"
 
 
@@ -59,7 +59,8 @@ def declared(name: str) -> list[Requirement]:
         *PROJECT["dependencies"],
         *(line for extra in EXTRAS[name] for line in optional[extra]),
     ]
-    return [Requirement(line) for line in lines]
+    requirements = map(Requirement, lines)  # onnxruntime-gpu is the same module as onnxruntime
+    return [one for one in requirements if one.name != "onnxruntime" or "gpu" not in name]
 
 
 @pytest.mark.parametrize("python", PYTHONS)

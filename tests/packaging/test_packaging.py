@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -10,11 +12,14 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
+from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import dlpo
+from tests.callers import built
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -72,11 +77,12 @@ def test_importing_dlpo_loads_nothing_else() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_wheel_holds_the_packages_with_their_data(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
-    subprocess.run([*build, "--directory", tmp_path], cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = set(zipfile.ZipFile(wheel).namelist())
+def test_wheel_holds_the_packages_with_their_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_URL", "https://example.org/dlpo")
+    wheel = zipfile.ZipFile(built(ROOT, tmp_path))
+    names = set(wheel.namelist())
 
     assert {name.split("/")[0] for name in names} == {
         "dlpo", "dlpo_cli", "dlpo_serving", "dlpo_export", "dlpo_bench",
@@ -90,3 +96,15 @@ def test_wheel_holds_the_packages_with_their_data(tmp_path: Path) -> None:
     expected = {str(path.relative_to(ROOT)) for path in data}
     assert {name.removeprefix("serving/").removeprefix("benchmarks/") for name in expected} <= names
     assert "dlpo/bundle/voice.schema.json" in names
+    about = wheel.read(f"dlpo-{dlpo.__version__}.dist-info/METADATA")
+    shown = MarkdownIt().render(str(Metadata.from_email(about).description))
+    targets = set(re.findall(r'(?:href|src)="([^"]*)"', shown))
+    assert len(targets) > 20
+    assert {target for target in targets if not target.startswith(("https:", "http:"))} == set()
+
+
+def test_a_readme_without_a_repository_has_no_dead_link() -> None:
+    on_an_index = runpy.run_path(str(ROOT / "hatch_build.py"))["on_an_index"]
+    text = "[![six](a.svg)](a.mp4), [a](docs/a.md#b), [c](https://c), [d](#d)"
+
+    assert on_an_index(text, "") == "six, a, [c](https://c), [d](#d)"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recipe.speech import store
 from recipe.speech.kokoro import Kokoro, Spoken
-from recipe.speech.plan import TARGETS, Target, hours_of_each
+from recipe.speech.plan import TARGETS, Target, within
 from recipe.speech.speaking import Folders, ToSay, check_kind, locked, speak, speak_texts
 from recipe.speech.texts import Text
 
@@ -61,9 +61,8 @@ def hum(folder: Path, network: Humming, hours: float) -> None:
     letters["conversation3"] = [("ab", ("a", "b"))]
     del letters["conversation5"]
     to_say = ToSay(known, letters)
-    speak_texts(
-        folder, lambda text: [("a", ("a",))], Kokoro(folder, network), to_say, VOICES, hours
-    )
+    targets = within(hours, VOICES)
+    speak_texts(folder, lambda text: [("a", ("a",))], Kokoro(folder, network), to_say, targets)
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -102,9 +101,10 @@ def test_an_interruption_loses_no_clip_that_was_spoken(tmp_path: Path) -> None:
     assert seconds(tmp_path) == 78  # 40 texts by two voices, but for the one that neither can say
 
 
-def test_jobs_stop_where_one_alone_would() -> None:
+def test_fewer_hours_are_shared_as_planned() -> None:
     for hours in (10, 45, 100):
-        each = hours_of_each(hours)
-        assert sum(each.values()) == pytest.approx(min(hours, sum(t.hours for t in TARGETS)))
-    assert hours_of_each(10)["am_puck"] == pytest.approx(10 * 3.2 / 37.8)
-    assert hours_of_each(45)["af_heart"] == pytest.approx(9 + 45 - 37.8)
+        cut = sum(target.hours for target in within(hours))
+        assert cut == pytest.approx(min(hours, sum(t.hours for t in TARGETS)))
+    few, many = ({target.voice: target.hours for target in within(hours)} for hours in (10, 45))
+    assert few["am_puck"] == pytest.approx(10 * 3.2 / 37.8)
+    assert many["af_heart"] == pytest.approx(9 + 45 - 37.8)

@@ -128,7 +128,7 @@ def test_clips_become_an_aligned_corpus(tmp_path):
         store_clip(tmp_path / "voice", text, [said])
     append(tmp_path / "voice", skipped(Text("CA0009", "No.", "drill"), "why"))
     maker = CorpusMaker(TEACHERS, 240)
-    clips, left_out = maker.make(tmp_path / "voice", tmp_path / "corpus", jobs=2)
+    clips, left_out = maker.make(tmp_path / "voice", tmp_path / "corpus")
     assert (clips, set(left_out)) == (3, {"CA0009"})
     with lzma.open(tmp_path / "corpus" / "alignments.tsv.xz", "rt") as table:
         _, line, *_ = table
@@ -183,9 +183,7 @@ def test_clips_without_sound_are_placed_like_those_with_it(tmp_path):
         store_clip(tmp_path / "silent", text, [replace(said, waveform=None)])
     maker = CorpusMaker(TEACHERS, 240)
     maker.make(tmp_path / "voice", tmp_path / "heard")
-    made = maker.make_without_sound(
-        tmp_path / "silent", tmp_path / "silent-corpus", tmp_path / "heard"
-    )
+    made = maker.make(tmp_path / "silent", tmp_path / "silent-corpus", tmp_path / "heard")
     assert made == (6, {})
     assert not (tmp_path / "silent-corpus" / "wavs").exists()
     heard, silent = (durations_ms(tmp_path / name) for name in ("heard", "silent-corpus"))

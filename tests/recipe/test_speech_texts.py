@@ -7,11 +7,8 @@ import pytest
 
 from recipe.speech.plan import (
     HELD_OUT_TARGETS,
-    ROUNDS,
     SHARES,
     TARGETS,
-    Target,
-    next_voice,
     order_for,
     share_out,
 )
@@ -127,16 +124,6 @@ def test_letters_are_read_by_text(tmp_path):
     assert read_letters(file) == {
         "ES0001": [("sˈi.", ("sí", "sí", "sí", ".")), ("no.", ("no", "no", "."))]
     }
-
-
-def test_every_voice_speaks_before_the_next_round():
-    targets = (Target("a", 20, 6), Target("b", 3, 3))
-    spoken = dict.fromkeys("ab", 0.0)
-    while voice := next_voice(spoken, targets):
-        if spoken["b"] < 3 * 3600:
-            assert abs(spoken["a"] / 6 - spoken["b"] / 3) <= 3600 / ROUNDS + 60
-        spoken[voice] += 60.0
-    assert spoken == pytest.approx({"a": 20 * 3600, "b": 3 * 3600}, abs=60)
 
 
 def test_names_of_the_released_voices_are_planned():

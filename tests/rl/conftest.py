@@ -137,36 +137,29 @@ class Toy:
         cls,
         policy: LinearPolicy,
         schedule: NoiseSchedule,
-        explored: int | None = None,
         nodes_per_draw: int = NODES,
         samples: int = 1,
     ) -> tuple[Rollout, Tensor]:
         """Chains through all nodes of a quadrature, and (B,) weights that make a mean over them
-        the exact expectation of a polynomial of the noise; with an explored step in pairs that
-        share the rest."""
+        the exact expectation of a polynomial of the noise."""
         nodes, weights = np.polynomial.hermite_e.hermegauss(nodes_per_draw)
         weights = weights / weights.sum()
-        count, group = schedule.noise_count * samples, 1 if explored is None else 2
-        draws = list(product(range(nodes_per_draw), repeat=count + group - 1))
+        draws = list(product(range(nodes_per_draw), repeat=schedule.noise_count * samples))
         weight = torch.tensor([math.prod(weights[i] for i in row) for row in draws])
-        chosen = [list(row[:count]) for row in draws for _ in range(group)]
-        if explored is not None:
-            for pair, row in enumerate(draws):
-                chosen[2 * pair + 1][cast(int, schedule.noise_row(explored))] = row[-1]
-        noise = torch.tensor([[nodes[i] for i in row] for row in chosen])
-        noise = noise.view(len(chosen), schedule.noise_count, samples)
-        conditions, chain = cls.conditions(len(chosen), samples), cls.chain(policy, schedule)
+        noise = torch.tensor([[nodes[i] for i in row] for row in draws])
+        noise = noise.view(len(draws), schedule.noise_count, samples)
+        conditions, chain = cls.conditions(len(draws), samples), cls.chain(policy, schedule)
         states, means = [noise[:, 0]], []
         for k in range(schedule.steps):
             means.append(chain.step_mean(conditions, states[-1], k))
             row = schedule.noise_row(k)
             drawn = 0.0 if row is None else schedule.posterior_std[k] * noise[:, row]
             states.append(means[-1] + drawn)
-        keys = seed_keys(0, 0, range(len(draws)), group)
+        keys = seed_keys(0, 0, range(len(draws)), 1)
         acted = torch.stack(states), torch.stack(means), torch.empty(0)
-        rollout = Rollout(conditions, schedule, *acted, keys, group, explored=explored)
+        rollout = Rollout(conditions, schedule, *acted, keys, group=1)
         rollout = replace(rollout, log_probs=chain.replay(rollout).log_probs)
-        return rollout, (weight * len(draws)).repeat_interleave(group)
+        return rollout, weight * len(draws)
 
 
 def rows_of(rollout: Rollout, first: int, end: int) -> Rollout:

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from dlpo.noise_schedule import NoiseSchedule
 from dlpo.rl.core.chain import ChainPolicy
-from dlpo.rl.core.conditions import seed_keys
 from dlpo.rl.core.method import RolloutMethod, Sample
 from dlpo.rl.core.objective import MethodName, Objective
 from dlpo.rl.core.rollout import TYPICAL_SAMPLES, Rollout
@@ -140,7 +139,7 @@ def test_gradient_is_that_of_chains_run_again(
     schedule: NoiseSchedule = request.getfixturevalue(name)
     policy = toy.Policy(*OWN)
     nodes = 7 if samples == 1 else 3
-    rollout, quadrature = toy.enumerated(policy, schedule, None, nodes, samples)
+    rollout, quadrature = toy.enumerated(policy, schedule, nodes, samples)
     # The same constant for sentences of one sample and of two.
     value = TYPICAL_SAMPLES * weighted(learner(toy, method, policy, schedule), rollout, quadrature)
     found = torch.stack(torch.autograd.grad(-value, [policy.bias, policy.weight]))
@@ -160,7 +159,7 @@ def test_gradient_is_that_of_chains_run_again(
 def learner(toy: Any, method: MethodName, policy: Any, schedule: NoiseSchedule) -> RolloutMethod:
     """A method whose advantage is the return itself."""
     weights = {"alpha": ALPHA, "beta": BETA, "kl_weight": KL_WEIGHT}
-    objective = Objective(method, **weights, guide="return", unit_spread=False)
+    objective = Objective(method, **weights, guide="return")
     reference = ChainPolicy(toy.Policy(*REFERENCE), schedule)
     setup = toy.setup(Guided(policy, schedule), objective, reference=reference)
     made = METHODS[method](setup)
@@ -186,39 +185,3 @@ def weighted(method: RolloutMethod, rollout: Rollout, quadrature: Tensor) -> Ten
     weights = method.compute_advantages(rollout, reward(rollout.output))
     loss: Tensor = method(Sample(1.0, nodes, weights))
     return loss
-
-
-@pytest.mark.parametrize("k", [0, 1])
-def test_a_step_explored_alone_has_its_gradient(
-    toy: type[Toy], served_chain: NoiseSchedule, k: int
-) -> None:
-    policy = toy.Policy(*OWN)
-    rollout, quadrature = toy.enumerated(policy, served_chain, k)
-    method = METHODS["ddpo"](
-        toy.setup(ChainPolicy(policy, served_chain), Objective("ddpo", "step"))
-    )
-    assert isinstance(method, RolloutMethod)
-    advantages = method.compute_advantages(rollout, reward(rollout.output))
-    loss = TYPICAL_SAMPLES * method(Sample(1.0, rollout, quadrature * advantages))
-    found = torch.stack(torch.autograd.grad(-loss, [policy.bias, policy.weight]))
-    chain = Chain(rollout, quadrature)
-    ahead, behind = (
-        [chain.expected(returned(chain, chain.moved(k, i, by), 0)) for i in range(2)]
-        for by in (MOVE, -MOVE)
-    )
-    expected = np.subtract(ahead, behind) / (2 * MOVE)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("k", [0, 1])
-def test_seeds_share_all_noise_but_the_explored_step(
-    toy: type[Toy], served_chain: NoiseSchedule, k: int
-) -> None:
-    keys = seed_keys(0, 0, range(2), 4)
-    chain = ChainPolicy(toy.Policy(*OWN), served_chain)
-    rollout = chain.roll_out(toy.conditions(8), keys, 4, k)
-    drawn = (rollout.states[1:] - rollout.means)[:2, :, 0].view(2, 2, 4)
-    shared = (drawn - drawn[:, :, :1]).abs().amax((1, 2)) < 1e-9
-    assert shared.tolist() == [k == 1, k == 0]
-    assert len(rollout.states[0].view(2, 4).unique()) == 2
-    assert rollout.scored == (k,)

@@ -15,6 +15,7 @@ from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import NoiseSchedule, named_schedule
 from dlpo.rl.core.chain import GUIDE, REGRESSION, ChainPolicy
 from dlpo.rl.core.conditions import Conditions, keyed_noise, seed_keys
+from dlpo.rl.core.policy import RecordedSamples
 from dlpo.rl.core.rollout import Rollout
 from dlpo.rl.spoken_chain import speech_conditions
 from tests.rl.conftest import Toy
@@ -189,7 +190,7 @@ def test_divergence_is_the_squared_distance_of_predictions(
 ) -> None:
     now, before = (toy.chain(toy.Policy(*own), served_chain) for own in ((0.5, 0.2), (0.4, 0.3)))
     rollout = toy.rollout(now.model, served_chain, 4, group=2)
-    moved = now.distances(rollout, 2, before)
+    moved = now.matching_losses(rollout, 2, before)
     found, errors = (
         (moved / rollout.lengths).detach(),
         (now.matching_losses(rollout, 2) / rollout.lengths).detach(),
@@ -225,3 +226,21 @@ def test_chance_cancels_between_seeds(toy: type[Toy], served_chain: NoiseSchedul
         expected = bias**2 - (bias**2).mean(1, keepdims=True)
         centred = found[s] - found[s].mean(1, keepdim=True)
         np.testing.assert_allclose(centred, expected, rtol=1e-5, atol=1e-9)
+
+
+def test_diffusion_loss_equals_the_definition(toy: type[Toy], served_chain: NoiseSchedule) -> None:
+    policy = toy.Policy()
+    clean = torch.linspace(-1, 1, 8, dtype=torch.float64)[:, None]
+    recorded = RecordedSamples(toy.conditions(8), clean)
+    loss = toy.chain(policy, served_chain).diffusion_loss(
+        recorded, torch.Generator().manual_seed(3)
+    )
+
+    drawn = torch.Generator().manual_seed(3)
+    steps = torch.randint(3, (8,), generator=drawn).numpy()
+    noise = torch.randn(8, 1, generator=drawn).double().numpy()[:, 0]
+    alpha = served_chain.alpha[steps]
+    x0 = clean.numpy()[:, 0]
+    noisy = alpha * x0 + np.sqrt(1 - alpha**2) * noise
+    assert loss.item() == pytest.approx(np.abs(0.3 * noisy + 0.4 - x0).mean(), rel=1e-5)
+    assert len(set(steps)) == 3

@@ -1,23 +1,29 @@
-"""Conditioning of the denoiser: each sentence as if it were alone; which weights may learn."""
+"""Conditioning of the denoiser: each sentence as if it were alone, recordings as in training."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from dlpo.data.dataset import Corpora
 from dlpo.errors import ConfigError, InputError
 from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.model.build import build_model
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.rl.core.conditions import inside_mean
 from dlpo.rl.prompts import Prompt
+from dlpo.rl.recorded_windows import recorded_windows
 from dlpo.rl.spoken_chain import (
     conditions_of,
     freeze_all_but,
     pad_conditions,
     speech_conditions,
 )
+from dlpo.training.acoustics import FrozenAcoustics
+from dlpo.training.batches import Batches
 from dlpo.training.synthesis import condition
 from tests.toys import BASE
 
@@ -58,3 +64,14 @@ def test_no_sentence_and_no_frame_are_refused(lengths: list[int]) -> None:
 def test_a_model_without_mel_has_no_part_sound() -> None:
     with pytest.raises(ConfigError, match="predicts no mel; expected denoiser"):
         freeze_all_but(build_model(BASE), "sound")
+
+
+def test_a_window_counts_only_what_is_spoken(voice: SpectralWaveGrad2, tiny_dataset: Path) -> None:
+    dataset = Corpora([tiny_dataset])
+    batches = Batches(dataset, "train", 0, 0, voice.config.rows)
+    first = batches.recorded[0]
+    frames = dataset.entries[first].frames
+    windows = batches.collate([(first, 0)], frames + 7)
+    acoustics = FrozenAcoustics(voice, batches).of(windows)
+    samples = recorded_windows(voice, windows, acoustics).conditions.samples
+    assert samples.tolist() == [frames * dataset.grid.hop_length]

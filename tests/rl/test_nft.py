@@ -11,8 +11,14 @@ from torch import Tensor, nn
 
 from dlpo.rl.core.chain import ChainPolicy
 from dlpo.rl.core.conditions import Conditions, keyed_noise, seed_keys
-from dlpo.rl.core.flow import MATCHING, FlowDraws, FlowPolicy
-from dlpo.rl.core.flow_chain import FIRST_TIME, FlowDenoiser, flow_schedule
+from dlpo.rl.core.flow import (
+    FIRST_TIME,
+    MATCHING,
+    FlowDenoiser,
+    FlowDraws,
+    FlowPolicy,
+    flow_schedule,
+)
 from dlpo.rl.core.method import Sample, TuningSetup
 from dlpo.rl.core.objective import Objective
 from dlpo.rl.nft import DiffusionNFT

@@ -18,25 +18,17 @@ from dlpo.audio import Waveform, write_wav
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.tuning import PitchPairsTuning
 from dlpo.data.dataset import Corpora
-from dlpo.data.ljspeech import prepare
-from dlpo.data.options import FeatureSet
-from dlpo.data.preferences import PreferencePair
+from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
 from dlpo.errors import DataError
 from dlpo.frame_grid import PUBLISHED_GRID
-from dlpo.noise_schedule import named_schedule
+from dlpo.rl.core.objective import Objective
 from dlpo.rl.endings import movement_weights
 from dlpo.rl.pitch_conditioning import in_time
 from dlpo.rl.pitch_flow import PitchFlow
-from dlpo.rl.pitch_preferences import (
-    PitchPairsTuner,
-    heard_pairs,
-    preference_loss,
-    preference_margins,
-)
+from dlpo.rl.pitch_preferences import PitchPairsTuner, preference_loss, preference_margins
+from dlpo.rl.preferences import heard_pairs, pairs_sha256
 from dlpo.rl.prompts import Prompt
 from dlpo.text import TextFrontEnd
-from dlpo.training.synthesis import speak
-from recipe.recordings import main as resample
 from tests.toys import save_contour_toy
 
 RATE_HZ, HOP = PUBLISHED_GRID.sample_rate_hz, PUBLISHED_GRID.hop_length
@@ -96,22 +88,43 @@ def test_contours_are_tracked_in_the_audio(voice: Path, wav: Wav) -> None:
     torch.testing.assert_close(pair.loser[:, inner], -rising[:, inner], atol=0.2, rtol=0)
 
 
-def test_pairs_without_a_pitch_are_left_out(
+def test_pairs_that_do_not_fit_are_left_out_with_a_warning(
     voice: Path, wav: Wav, caplog: pytest.LogCaptureFixture
 ) -> None:
     policy = PitchFlow(load_checkpoint(voice).model)
-    flat = torch.zeros(2, len(prompt_of(TEXTS[0]).symbols))
-    hum = wav("hum", hummed(policy, prompt_of(TEXTS[0]), flat))
-    click = np.zeros(len(hummed(policy, prompt_of(TEXTS[0]), flat)), np.float32)
+    spoken = hummed(policy, prompt_of(TEXTS[0]), torch.zeros(2, len(prompt_of(TEXTS[0]).symbols)))
+    hum, click = wav("hum", spoken), np.zeros(len(spoken), np.float32)
+    silence = wav("silence", click)
     click[900] = 0.5
-    unvoiced = PreferencePair(TEXTS[0], wav("click", click), hum)
-    paced = PreferencePair("Hello?", hum, hum)
+    unfit = {
+        "at a different pace from the voice": PreferencePair("Hello?", hum, hum),
+        "with several sentences": PreferencePair("Hello. Good morning.", hum, hum),
+        "with silent audio": PreferencePair(TEXTS[0], silence, hum),
+        "without a voiced sound": PreferencePair(TEXTS[0], wav("click", click), hum),
+        "without words": PreferencePair("?!", hum, hum),
+    }
     with caplog.at_level(logging.WARNING):
-        kept = heard_pairs([unvoiced, PreferencePair(TEXTS[0], hum, hum), paced], policy, None)
+        kept = heard_pairs([*unfit.values(), PreferencePair(TEXTS[0], hum, hum)], policy, None)
     assert len(kept) == 1
-    assert "1 at a different pace from the voice, 1 without a voiced sound" in caplog.text
-    with pytest.raises(DataError, match="none of 1 preference pairs"):
-        heard_pairs([paced], policy, None)
+    assert ", ".join(f"1 {reason}" for reason in unfit) in caplog.text
+    with pytest.raises(DataError, match="none of 5 preference pairs"):
+        heard_pairs([*unfit.values()], policy, None)
+
+
+def test_the_hash_depends_on_the_pairs_and_their_wavs(wav: Wav, tmp_path: Path) -> None:
+    noise = 0.05 * np.random.default_rng(0).standard_normal(9_000).astype(np.float32)
+    pair = PreferencePair("Hello there.", wav("winner", noise), wav("loser", noise))
+    path, other = tmp_path / "pairs.jsonl", tmp_path / "other.jsonl"
+    write_pairs(path, [pair])
+    write_pairs(other, [pair, pair])
+    before = pairs_sha256(path, read_pairs(path))
+    assert before == pairs_sha256(path, read_pairs(path))
+    assert before != pairs_sha256(other, read_pairs(other))
+    write_wav(pair.winner, 0.5 * pair.waveforms(RATE_HZ)[0], RATE_HZ)
+    assert before != pairs_sha256(path, read_pairs(path))
+    pair.winner.unlink()
+    with pytest.raises(DataError, match="can't be read"):
+        pairs_sha256(path, [pair])
 
 
 def listened(
@@ -164,7 +177,9 @@ def test_a_run_learns_what_a_listener_likes(
     pairs = listened(policy, TEXTS[:9], spoken, wav)
     settings = replace(SETTINGS, updates=30, pairs=8, learning_rate=3e-3, validate_every=40)
     data = Corpora([tiny_dataset])
-    tuner = PitchPairsTuner(voice, data, pairs, "5" * 64, tmp_path / "run", 0.1, settings)
+    tuner = PitchPairsTuner(
+        voice, data, pairs, "5" * 64, tmp_path / "run", Objective(beta=0.1), settings
+    )
     checkpoint = tuner.run()
     tuned = load_checkpoint(checkpoint)
     others = [
@@ -177,56 +192,6 @@ def test_a_run_learns_what_a_listener_likes(
     losses = [figures["preference"] for figures in log if figures["split"] == "train"]
     assert losses[0] == pytest.approx(math.log(2), abs=1e-3)
     assert np.mean(losses[-5:]) < 0.6
-
-
-@pytest.mark.full
-def test_a_run_on_pairs_resumes_to_the_bit(
-    voice: Path, tiny_dataset: Path, wav: Wav, tmp_path: Path
-) -> None:
-    policy = PitchFlow(load_checkpoint(voice).model)
-
-    def spoken(prompt: Prompt, seed: int) -> Waveform:
-        return hummed(policy, prompt, policy.draw([prompt], (seed, 0), 1).samples[0, 0])
-
-    pairs, data = listened(policy, TEXTS[:3], spoken, wav), Corpora([tiny_dataset])
-
-    def run(out: str, updates: int) -> PitchPairsTuner:
-        settings = replace(SETTINGS, updates=updates)
-        tuner = PitchPairsTuner(voice, data, pairs, "5" * 64, tmp_path / out, 1.0, settings)
-        tuner.run()
-        return tuner
-
-    whole = run("whole", 4)
-    run("parts", 2)
-    parts = run("parts", 4)
-    for ours, theirs in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
-
-
-@pytest.mark.full
-def test_our_voice_learns_from_a_listener_who_hears_endings(
-    tiny_corpus: Path, wav: Wav, tmp_path: Path
-) -> None:
-    """Audio of the voices before tuning, tracked by WORLD; half of the texts are not heard."""
-    start = REPOSITORY / "voices" / "spectral" / "checkpoint"
-    model, chain = load_checkpoint(start).model, named_schedule("cosine:1.25", 1, 0.7)
-    policy = PitchFlow(model)
-
-    def spoken(prompt: Prompt, seed: int) -> Waveform:
-        waveform: Waveform = speak(model, prompt.symbols, chain, seed)
-        return waveform
-
-    pairs = listened(policy, TEXTS[::2], spoken, wav)
-    settings = replace(SETTINGS, updates=40, pairs=8, times=4, validate_every=40)
-    resample(tiny_corpus, tmp_path / "corpus")
-    features = FeatureSet(model.config.grid)
-    alignments = tiny_corpus / "alignments.tsv"
-    prepare(tmp_path / "corpus", alignments, tmp_path / "data", features=features)
-    data = Corpora([tmp_path / "data"])
-    tuner = PitchPairsTuner(start, data, pairs, "5" * 64, tmp_path / "run", 0.0, settings)
-    tuned = PitchFlow(load_checkpoint(tuner.run()).model)
-    others = [prompt_of(text, 100 + i) for i, text in enumerate(TEXTS[1::2])]
-    assert ends(tuned, others) > ends(policy, others) + 0.2
 
 
 def test_the_loss_before_tuning_is_log_2_and_falls_for_what_won(voice: Path) -> None:

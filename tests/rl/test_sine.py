@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from dlpo.noise_schedule import NoiseSchedule, from_betas
 from dlpo.rl.core.chain import ChainPolicy
 from dlpo.rl.core.conditions import Conditions
-from dlpo.rl.core.flow import FlowPolicy
-from dlpo.rl.core.flow_chain import FlowDenoiser, flow_schedule
+from dlpo.rl.core.flow import FlowDenoiser, FlowPolicy, flow_schedule
 from dlpo.rl.core.loop import PlainCollector, PlainRecordings, tune
 from dlpo.rl.core.method import TuningSetup
 from dlpo.rl.core.objective import MethodName, Objective

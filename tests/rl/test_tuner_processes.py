@@ -33,7 +33,7 @@ def tune(
 def test_two_processes_do_the_updates_of_one(
     tuning: Tuning, tune: Callable[..., list[subprocess.Popen[str]]]
 ) -> None:
-    tuning.tuner("one", Objective("dlpo", guide="both")).run()
+    tuning.tuner("one", Objective()).run()
     for process in tune():
         _, said = process.communicate(timeout=LONGEST_S)
         assert process.returncode == 0, said
@@ -61,6 +61,6 @@ def test_killed_process_fails_the_other_and_keeps_state(
     assert first.returncode in (1, -signal.SIGABRT)  # torch may end who still waits for the lost
     assert "update 4: another process is gone" in said
     assert tuning.progress("two")["update"] == 3
-    resumed = tuning.tuner("two", Objective("dlpo", guide="both"))
+    resumed = tuning.tuner("two", Objective())
     resumed.run()
     assert resumed.update == 6

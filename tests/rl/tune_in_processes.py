@@ -21,7 +21,7 @@ from tests.rl.conftest import Tuning
 
 def main(checkpoint: str, data: str, out: str, dies_at: str) -> None:
     tuning = Tuning(Path(checkpoint), Path(data), Path(out).parent)
-    tuner = tuning.tuner(Path(out).name, Objective(guide="both"))
+    tuner = tuning.tuner(Path(out).name, Objective())
     if tuner.processes.rank == 1 and int(dies_at):
         collect = tuner.collector.collect
 

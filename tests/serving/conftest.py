@@ -114,6 +114,9 @@ class RunningServer:
         self.loop.call_soon_threadsafe(self.stop_event.set)
 
 
+StartServer = Callable[..., RunningServer]
+
+
 @contextmanager
 def running_server(
     synthesizer: Synthesizer | None = None,
@@ -199,9 +202,7 @@ def gated_engine() -> Iterator[GatedEngine]:
 
 
 @pytest.fixture
-def gated_server(
-    gated_engine: GatedEngine, start_server: Callable[..., RunningServer]
-) -> Callable[..., RunningServer]:
+def gated_server(gated_engine: GatedEngine, start_server: StartServer) -> StartServer:
     """`gated_server(max_streams=...)`: from then on its engine waits for `gated_engine`."""
 
     def start(**settings: Any) -> RunningServer:
@@ -214,14 +215,14 @@ def gated_server(
 
 
 @pytest.fixture
-def start_server() -> Iterator[Callable[..., RunningServer]]:
+def start_server() -> Iterator[StartServer]:
     """`start_server(max_streams=..., grace_s=...)`; it ends with the test."""
     with ExitStack() as stack:
         yield lambda *args, **kwargs: stack.enter_context(running_server(*args, **kwargs))
 
 
 @pytest.fixture
-def server(start_server: Callable[..., RunningServer]) -> RunningServer:
+def server(start_server: StartServer) -> RunningServer:
     return start_server()
 
 

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
-from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-import aiohttp
 import grpc
-import pytest
 
-from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
-    SynthesizeSpeechRequest,
-    SynthesizeSpeechResponse,
-)
 from tests.callers import WAIT_S
 from tests.serving.conftest import RunningServer
 from tests.serving.protocols.callers import WAYS
-
-RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/Synthesize"
 
 
 def posted(url: str, **fields: Any) -> bytes:
@@ -32,30 +22,10 @@ def posted(url: str, **fields: Any) -> bytes:
         return bytes(reply.read())
 
 
-def by_http(server: RunningServer, path: str, **fields: Any) -> bytes:
-    """The same, also of a refusal."""
-    try:
-        return posted(f"{str(server.http_url).rstrip('/')}{path}", **fields)
-    except HTTPError as error:
-        with error:
-            return error.read()
-
-
-def by_way(way: str, server: RunningServer, **asked: Any) -> bytes:
+def by_way(way: str, server: RunningServer, text: str, **asked: Any) -> bytes:
     """The audio by a way of `WAYS`, with settings that it has by our names; or the refusal."""
-    heard = asyncio.run(WAYS[way].speak(server, **asked))
+    heard = asyncio.run(WAYS[way].speak(server, text, **asked))
     return heard.error.encode() or heard.audio
-
-
-def by_riva(server: RunningServer, **fields: Any) -> bytes:
-    """The audio of a request with these fields."""
-    synthesize = server.channel.unary_unary(
-        RIVA, SynthesizeSpeechRequest.SerializeToString, SynthesizeSpeechResponse.FromString
-    )
-    try:
-        return bytes(synthesize(SynthesizeSpeechRequest(**fields), timeout=WAIT_S).audio)
-    except grpc.RpcError as error:
-        return str(error).encode()
 
 
 def by_grpc(server: RunningServer, method: str, *messages: Any) -> str:
@@ -65,44 +35,3 @@ def by_grpc(server: RunningServer, method: str, *messages: Any) -> str:
     with suppress(grpc.RpcError):
         list(call)
     return f"{call.code().name} {call.details()}"
-
-
-def by_wyoming(server: RunningServer, **fields: Any) -> bytes:
-    """The audio of a synthesize event with these fields."""
-    pytest.importorskip("wyoming", reason="wyoming is not installed")
-    from wyoming.client import AsyncTcpClient
-    from wyoming.event import Event
-
-    async def speak() -> bytes:
-        audio = b""
-        async with AsyncTcpClient.from_uri(f"tcp://{server.wyoming_address}") as client:
-            await client.write_event(Event("synthesize", fields))
-            while (event := await client.read_event()) and event.type != "audio-stop":
-                if event.type == "error":
-                    return str(event.data).encode()
-                audio += event.payload or b""
-        return audio
-
-    return asyncio.run(speak())
-
-
-async def converse(
-    url: str, *sent: dict[str, Any], until: Callable[[dict[str, Any]], bool] = lambda event: False
-) -> list[Any]:
-    """Events and bytes that a WebSocket answers, up to an event that is the last, or the end."""
-    received: list[Any] = []
-    async with (
-        asyncio.timeout(WAIT_S),
-        aiohttp.ClientSession() as session,
-        session.ws_connect(url, max_msg_size=0) as socket,
-    ):
-        for message in sent:
-            await socket.send_json(message)
-        async for message in socket:
-            if message.type is aiohttp.WSMsgType.BINARY:
-                received.append(message.data)
-                continue
-            received.append(message.json())
-            if until(received[-1]):
-                break
-    return received

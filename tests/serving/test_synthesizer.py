@@ -44,9 +44,7 @@ def test_windows_have_the_context_that_the_engine_asks_for() -> None:
     assert lengths == [8 + 3 * CONTEXT + 1 + 5]
 
 
-def test_each_sentence_has_its_own_noise_and_a_pause(
-    synthesizer: Synthesizer,
-) -> None:
+def test_each_sentence_has_its_own_noise_and_a_pause(synthesizer: Synthesizer) -> None:
     one = synthesizer.speak(SpeechRequest("Go home."))
     two = synthesizer.speak(SpeechRequest("Go home. Go home."))
     other = synthesizer.speak(SpeechRequest("Go home. Go home.", seed=1))

@@ -18,7 +18,7 @@ from dlpo_export.tensorrt.options import TensorrtOptions
 from dlpo_export.tensorrt.plans import add_plans
 from dlpo_serving.engines.onnx_engine import OnnxEngine
 from dlpo_serving.engines.tensorrt_engine import TensorrtEngine, choose_plan, misfit
-from tests.nvidia.nvidia_fake import OLDEST, FakeNvidia
+from tests.nvidia.nvidia_fake import FakeNvidia
 from tests.toys import denoiser_window, plan_info
 
 H200 = Gpu("NVIDIA H200", "9.0", 141 << 30, "13.0")
@@ -69,19 +69,6 @@ def test_engine_computes_what_onnxruntime_computes(
     )[:, :frames]
     assert made.shape == source.shape
     np.testing.assert_allclose(made, expected, atol=2e-4 * np.abs(expected).max())
-
-
-def test_the_oldest_tensorrt_builds_and_speaks(
-    fake_nvidia: type[FakeNvidia], voice: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, module in fake_nvidia(OLDEST).modules.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    options = TensorrtOptions(steps=(1,), precisions=("fp32",), frames=(24,), batch=(1,))
-    made = Bundle.load(add_plans(voice, tmp_path / "voice", options))
-    window = denoiser_window(made, 1, 1, 5)
-    spoken = TensorrtEngine(made).denoise(1, *window)
-    assert spoken.shape == window[1].shape
-    assert np.isfinite(spoken).all()
 
 
 def test_a_call_is_one_launch_of_a_captured_graph(nvidia: FakeNvidia, built: Bundle) -> None:

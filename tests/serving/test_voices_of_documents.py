@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dlpo.audio import Waveform, to_pcm16
-from dlpo.v1 import speech_pb2
 from dlpo_serving.errors import RequestError
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.speaking import Voice
 from dlpo_serving.voices import open_voice
 from dlpo_serving.voices.synthesizer import Synthesizer
-from tests.callers import WAIT_S
-from tests.serving.conftest import RunningServer
-from tests.serving.spoken_by import by_http, by_riva, by_wyoming
+from tests.callers import command
+from tests.serving.conftest import RunningServer, running_server
+from tests.serving.spoken_by import by_way
 
-RATE_HZ = 22_050
 TEXTS = "One fish.", "Two more fish.", "A red fish."
 
 
@@ -106,53 +103,29 @@ def test_voices_nest(synthesizer: Synthesizer) -> None:
     ]  # fmt: skip
 
 
-def by_stream(server: RunningServer) -> bytes:
-    call = server.stub.StreamSynthesize(speech_pb2.StreamSynthesizeRequest(ssml=MIXED))
-    return b"".join(reply.audio.audio for reply in call)
-
-
 @pytest.fixture(scope="module")
 def server(synthesizer: Synthesizer) -> Iterator[RunningServer]:
-    from tests.serving.conftest import running_server
-
     with running_server(synthesizer, http_port=0, wyoming_port=0) as server:
         yield server
 
 
-@pytest.mark.parametrize(
-    "speak",
-    [
-        by_stream,
-        partial(by_http, path="/v1/audio/speech", input=MIXED, response_format="pcm",
-                sample_rate=RATE_HZ),
-        partial(by_riva, text=MIXED, sample_rate_hz=RATE_HZ),
-        partial(by_wyoming, text=MIXED, text_format="ssml"),
-    ],
-    ids=["gRPC", "HTTP", "Riva", "Wyoming"],
-)  # fmt: skip
+@pytest.mark.parametrize("way", ["gRPC, whole", "speech", "Riva", "Wyoming, whole"])
 def test_every_protocol_gives_the_same_bits(
-    server: RunningServer, synthesizer: Synthesizer, speak: Callable[[RunningServer], bytes]
+    way: str, server: RunningServer, synthesizer: Synthesizer
 ) -> None:
-    request = speech_pb2.SynthesizeRequest(ssml=MIXED)
-    by_grpc = server.stub.Synthesize(request, timeout=WAIT_S)
     here = to_pcm16(synthesizer.speak(SpeechRequest(MIXED))).tobytes()
-    assert speak(server) == by_grpc.audio == here
+    assert by_way(way, server, MIXED, voice="") == here
     assert here != to_pcm16(synthesizer.speak(SpeechRequest(document("", "", "")))).tobytes()
 
 
 def test_python_and_the_command_line_speak_it_too(
     voices_bundle: Path, synthesizer: Synthesizer, tmp_path: Path
 ) -> None:
-    from typer.testing import CliRunner
-
-    from dlpo_cli import app
-
     here = to_pcm16(synthesizer.speak(SpeechRequest(MIXED)))
     np.testing.assert_array_equal(to_pcm16(Voice(voices_bundle, mark=None)(MIXED)), here)
     out = tmp_path / "said.wav"
-    arguments = ["say", MIXED, "--voice", str(voices_bundle), "-o", str(out), "--ssml", "strict",
-                 "--mark", "off"]  # fmt: skip
-    result = CliRunner().invoke(app, arguments)
+    options = ("--voice", voices_bundle, "-o", out, "--ssml", "strict", "--mark", "off")
+    result = command("say", MIXED, *options)
     assert result.exit_code == 0, result.output
     with wave.open(io.BytesIO(out.read_bytes())) as file:
         np.testing.assert_array_equal(np.frombuffer(file.readframes(1 << 20), "<i2"), here)

@@ -1,9 +1,11 @@
-"""What every training run does: it learns, and a resumed one equals one that never stopped."""
+"""Every training run learns, and goes on as if it had never stopped, or refuses a damaged state."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +15,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dlpo.errors import TrainingError
 from dlpo.training.contour_trainer import ContourTrainer
 from dlpo.training.run import TrainingRun
+from dlpo.training.run_state import LOCK, STATE, UPDATE, only_process, saved_progress
 from dlpo.training.spectral_trainer import SpectralTrainer
 from dlpo.training.wavegrad_trainer import WaveGradTrainer
 from tests.toys import BASE, BASE_TRAINING, CONTOUR, CONTOUR_TRAINING, SPECTRAL, SPECTRAL_TRAINING
@@ -27,6 +31,13 @@ SETTINGS: dict[str, Any] = {
     "contour": CONTOUR_TRAINING,
 }  # fmt: skip
 Start = Callable[..., TrainingRun]
+HOLDER = """
+import sys
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -85,3 +96,26 @@ def test_training_lowers_the_loss(
     run = start(kind, tmp_path, validate_every=500, save_every=500, **changes)
     run.run(lambda update, figures: losses.append(figures["loss"]))
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"update": "x"}', '{"update"'])
+def test_a_damaged_update_is_an_error_with_advice(tmp_path: Path, content: str) -> None:
+    assert saved_progress(tmp_path) == {}
+    (tmp_path / STATE).mkdir()
+    (tmp_path / STATE / UPDATE).write_text(content)
+    with pytest.raises(TrainingError, match=r"can't be resumed.*delete it"):
+        saved_progress(tmp_path)
+
+
+def test_two_processes_never_share_a_run(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / LOCK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        refused = pytest.raises(TrainingError, match="another process trains here")
+        with refused, only_process(tmp_path):
+            pass
+        other.kill()
+        other.wait()
+    with only_process(tmp_path):
+        assert (tmp_path / LOCK).exists()

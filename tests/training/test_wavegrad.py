@@ -22,9 +22,10 @@ from dlpo.frame_grid import PUBLISHED_GRID
 from dlpo.model.build import build_model
 from dlpo.model.wavegrad2 import WaveGrad2
 from dlpo.noise_schedule import linear, named_schedule
-from dlpo.text.symbols import SPANISH, SYMBOLS
+from dlpo.text.symbols import SPANISH, SYMBOL_IDS, SYMBOLS
 from dlpo.training.batches import Batches
 from dlpo.training.excerpts import ExcerptBatches
+from dlpo.training.symbols import grown_embedding
 from dlpo.training.synthesis import speak
 from dlpo.training.wavegrad_losses import (
     MelHead,
@@ -39,6 +40,7 @@ from dlpo.training.wavegrad_trainer import WaveGradTrainer
 from tests.toys import BASE, BASE_TRAINING, save_toy
 
 HOP = PUBLISHED_GRID.hop_length
+KNOWN = 79  # symbols of 1.0
 
 
 @pytest.fixture
@@ -321,3 +323,17 @@ def test_the_learning_rate_rises_in_both_parts() -> None:
     for first in (0, mel):
         rates = [MINI_TRAINING.rate(first + k) for k in (0, rise // 2 - 1, rise - 1)]
         assert rates == pytest.approx([peak / rise, peak / 2, peak])
+
+
+def test_new_symbols_begin_as_their_nearest() -> None:
+    rows = torch.randn(KNOWN + 1, 4, generator=torch.Generator().manual_seed(0))
+    grown = grown_embedding(rows, KNOWN, len(SYMBOLS) + 1)
+    torch.testing.assert_close(grown[:KNOWN], rows[:KNOWN])
+    torch.testing.assert_close(grown[-1], rows[-1])  # that of a hidden symbol
+    for new, old in (("E1", "EH1"), ("RR", "R"), ("NY", "N"), ("X", "HH")):
+        torch.testing.assert_close(grown[SYMBOL_IDS[new]], rows[SYMBOL_IDS[old]])
+
+
+def test_nothing_grows_where_all_symbols_are_known() -> None:
+    rows = torch.arange(12.0).reshape(4, 3)
+    torch.testing.assert_close(grown_embedding(rows, 4, 4), rows)

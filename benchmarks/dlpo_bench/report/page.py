@@ -43,97 +43,58 @@ class Found:
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The output of a report."""
+def write_page(records: Path, out: Path) -> list[str]:
+    """Write the page from a folder of records; see `make_page`.
 
-    text: str
-    """Markdown"""
-    problems: Sequence[str]
-    """records that could not be shown, and why"""
-
-
-def make_page(records: Path, out: Path) -> Page:
-    """Make the page without writing anything.
-
-    Args:
-        records: directory of records.
-        out: the page's file, which its links are relative to.
+    Returns:
+        The records of kinds that have no section.
 
     Raises:
-        DataError: no record can be shown.
+        InputError: the page can't be written.
     """
-    found, problems = read_records(records)
+    text, left_out = make_page(records, out)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, "utf-8")
+    return left_out
+
+
+def make_page(records: Path, out: Path) -> tuple[str, list[str]]:
+    """The page as Markdown, with links relative to its file `out`; and what `write_page` returns.
+
+    Raises:
+        DataError: no record, or one that can't be read or shown; the message names it.
+    """
+    found = [Found(path, read_record(path)) for path in records.glob("*.json")]
+    if not found:
+        raise DataError(f"{records} has no records (*.json); a benchmark's --record makes one")
+    found.sort(key=lambda one: (one.record.utc, one.path.name), reverse=True)
     here = out.parent.resolve()
     parts = [HEAD.format(name=records.name, link=_link(records, here))]
     shown: dict[str, str] = {}  # machine, commit and bundle -> the first record with them
     for kind, title in TITLES.items():
-        if not (mine := found.pop(kind, [])):
-            continue
-        try:
-            newest = _newest(kind, mine)
-            text = section(kind, {part: one.record for part, one in newest.items()})
-        except (LookupError, TypeError, ValueError, AttributeError, TemplateError) as error:
-            problems.append(
-                f"{mine[0].path.name}: its figures are not those of kind {kind!r} in this version"
-                f" ({type(error).__name__}: {error}); measure again"
-            )
-            continue
-        parts.append(f"## {title}\n")
-        parts.append(text)
-        sources = [one for one in mine if any(one is used for used in newest.values())]
-        parts += [_source(one, here, shown) + "\n" for one in sources]
-    for kind, records_of in sorted(found.items()):
-        names = ", ".join(one.path.name for one in records_of)
-        problems.append(f"{names}: this version's report has no section for kind {kind!r}")
-    if len(parts) == 1:
-        reasons = "".join(f"\n  {problem}" for problem in problems)
-        raise DataError(f"{records}: no record that can be shown{reasons}")
-    if problems:
-        parts.append("## Left out\n\n" + "\n".join(f"- {problem}" for problem in problems) + "\n")
-    return Page("\n".join(parts), problems)
+        if mine := [one for one in found if one.record.kind == kind]:
+            text, used = _section(kind, mine)
+            parts += [f"## {title}\n", text]
+            parts += [_source(one, here, shown) + "\n" for one in mine if one in used]
+    left_out = sorted(one.path.name for one in found if one.record.kind not in TITLES)
+    return "\n".join(parts), left_out
 
 
-def _newest(kind: str, found: Sequence[Found]) -> dict[Any, Found]:
-    """Part of a section -> the newest record that has it."""
-    newest: dict[Any, Found] = {}
-    for one in found:
-        for part in PARTS[kind](one.record) if kind in PARTS else [""]:
-            newest.setdefault(part, one)
-    if not newest:
-        raise LookupError("none of its figures is known")
-    return newest
-
-
-def read_records(directory: Path) -> tuple[dict[str, list[Found]], list[str]]:
-    """Kind -> its records, newest first; and problems of unreadable ones.
-
-    Raises:
-        DataError: no such directory, or no record in it.
-    """
-    paths = sorted(directory.glob("*.json"))
-    if not paths:
-        raise DataError(f"{directory} has no records (*.json); a benchmark's --record makes one")
-    found, problems = list[Found](), list[str]()
-    for path in paths:
-        try:
-            found.append(Found(path, read_record(path)))
-        except DataError as error:
-            problems.append(str(error).replace(str(path), path.name))
-    found.sort(key=lambda one: (one.record.utc, one.path.name), reverse=True)
-    kinds = dict.fromkeys(one.record.kind for one in found)
-    return {kind: [one for one in found if one.record.kind == kind] for kind in kinds}, problems
-
-
-def write_page(page: Page, out: Path) -> None:
-    """Write the page.
-
-    Raises:
-        InputError: it can't be written.
-    """
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page.text, "utf-8")
+def _section(kind: str, mine: Sequence[Found]) -> tuple[str, list[Found]]:
+    """A section of records of a kind, newest first; and those of them that it shows."""
+    newest: dict[Hashable, Found] = {}  # by part of the section
+    try:
+        for one in mine:
+            for part in PARTS[kind](one.record) if kind in PARTS else [""]:
+                newest.setdefault(part, one)
+        text = section(kind, {part: one.record for part, one in newest.items()})
+    except (LookupError, TypeError, ValueError, AttributeError, TemplateError) as error:
+        raise DataError(
+            f"{one.path.name}: its figures are not those of kind {kind!r} in this version"
+            f" ({type(error).__name__}: {error}); measure again"
+        ) from error
+    return text, list(newest.values())
 
 
 def _source(one: Found, here: Path, shown: dict[str, str]) -> str:

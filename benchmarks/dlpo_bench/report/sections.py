@@ -8,9 +8,8 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from dlpo_bench.compare import MEASURES
+from dlpo_bench.eval import judged
 from dlpo_bench.record import Measured
-from dlpo_bench.report.quality import judged, short
 from dlpo_bench.tables import Figures, cell, estimate, figures_table, number, table, table_of
 
 TITLES = {  # in the page's order
@@ -27,8 +26,7 @@ ENVIRONMENT = Environment(  # of Markdown: nothing is escaped
 )  # fmt: skip
 ENVIRONMENT.globals |= {
     "cell": cell, "estimate": estimate, "figures_table": figures_table,
-    "judged": judged, "measures": MEASURES, "number": number, "short": short, "table": table,
-    "table_of": table_of,
+    "judged": judged, "number": number, "table": table, "table_of": table_of,
 }  # fmt: skip
 
 

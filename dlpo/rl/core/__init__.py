@@ -2,7 +2,7 @@
 
     model      `policy.DiffusionModel`: `condition` and `denoise`, of any eps, x0, v or flow network
     policy     `chain.ChainPolicy` of a diffusion model, `flow.FlowPolicy` of a flow
-    advantages, ratios, bounds       `policy_gradient`; losses without a density in `matching`
+    advantages, ratios, bounds       `policy_gradient`; losses without a density in `dlpo.rl.awm`
     method     what an update asks of a method, `method`; its settings, `objective`
     loop       `loop.tune`: draw, reward, advantages, loss
 

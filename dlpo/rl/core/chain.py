@@ -94,22 +94,15 @@ class ChainPolicy(nn.Module):
         prompts: Sequence[Numbered],
         key: tuple[int, int],
         group: int,
-        explored: int | None = None,
     ) -> Rollout:
-        """See `Policy.draw`; `explored` as in `Rollout.explored`."""
+        """See `Policy.draw`."""
         conditions = self.conditions(prompts).repeat(group)
         keys = seed_keys(*key, [prompt.number for prompt in prompts], group)
-        rollout = self.roll_out(conditions, keys, group, explored)
+        rollout = self.roll_out(conditions, keys, group)
         return replace(rollout, prompts=tuple(p for p in prompts for _ in range(group)))
 
     @torch.no_grad()
-    def roll_out(
-        self,
-        conditions: Conditions,
-        keys: Sequence[Key],
-        group: int,
-        explored: int | None = None,
-    ) -> Rollout:
+    def roll_out(self, conditions: Conditions, keys: Sequence[Key], group: int) -> Rollout:
         """Run the chain from each row's own noise.
 
         A row depends on its conditions, its key and the policy alone, not on the other rows of the
@@ -119,7 +112,6 @@ class ChainPolicy(nn.Module):
             conditions: of B rows; the seeds of a prompt adjacent, see `Conditions.repeat`.
             keys: B keys, see `seed_keys`.
             group: G, seeds of each prompt.
-            explored: see `Rollout.explored`.
 
         Raises:
             InputError: a model in train mode, or counts that don't fit each other.
@@ -131,10 +123,6 @@ class ChainPolicy(nn.Module):
                 " key per row, and whole groups"
             )
         noise = padded_noise(conditions, keys, schedule.noise_count)
-        if explored is not None:
-            own = noise[schedule.noise_row(explored)]
-            noise = noise[:, ::group].repeat_interleave(group, 1)
-            noise[schedule.noise_row(explored)] = own
         inside = conditions.inside
         states, means = [noise[0]], []
         for step in range(schedule.steps):
@@ -145,8 +133,7 @@ class ChainPolicy(nn.Module):
             states.append(mean if row is None else mean + std * noise[row])
         stds = torch.from_numpy(schedule.posterior_std).to(inside)
         log_probs = [
-            step_log_prob(states[k + 1], means[k], stds[k], inside)
-            for k in scored_steps(schedule, explored)
+            step_log_prob(states[k + 1], means[k], stds[k], inside) for k in scored_steps(schedule)
         ]
         return Rollout(
             conditions,
@@ -156,7 +143,6 @@ class ChainPolicy(nn.Module):
             torch.stack(log_probs) if log_probs else inside.new_zeros(0, len(keys)),
             tuple(keys),
             group,
-            explored=explored,
             typical_samples=self.typical_samples,
         )
 
@@ -184,14 +170,16 @@ class ChainPolicy(nn.Module):
             log_probs.append(step_log_prob(rollout.states[k + 1], mean, stds[k], inside))
         return Replay(torch.stack(means), torch.stack(log_probs))
 
-    def matching_losses(self, drawn: Rollout, draws: int) -> Tensor:
+    def matching_losses(
+        self, drawn: Rollout, draws: int, before: ChainPolicy | None = None
+    ) -> Tensor:
         """(draws x N, B): see `Policy.matching_losses`; at the N levels of the chain.
 
         In units of what is left to tell of the noise, so that the cleanest levels, where a
         prediction can tell least, don't outweigh those that decide.
         """
         steps = range(self.schedule.steps)
-        errors = self.errors_at(drawn, steps, draws, REGRESSION)
+        errors = self.errors_at(drawn, steps, draws, REGRESSION, before)
         return (errors / self.untold().to(errors)).flatten(0, 1) * drawn.lengths
 
     def untold(self) -> Tensor:
@@ -221,21 +209,16 @@ class ChainPolicy(nn.Module):
         outside: float = 0.0,
     ) -> Tensor:
         """(): see `Policy.divergence`; a chain's reward credits all of its samples."""
-        return everywhere * self.distances(drawn, draws, before).mean()
+        return everywhere * self.matching_losses(drawn, draws, before).mean()
 
-    def distances(self, drawn: Rollout, draws: int, before: ChainPolicy) -> Tensor:
-        """(draws x N, B): squared distance of the noise that two policies predict, in the units of
-        `matching_losses`."""
-        found = []
-        for k, eps in self._noises(drawn, range(self.schedule.steps), draws, REGRESSION):
-            with torch.no_grad():
-                then = before.predicted_noise(drawn, k, eps)
-            moved = (self.predicted_noise(drawn, k, eps) - then).square()
-            found.append(inside_mean(moved, drawn.conditions.inside))
-        distances = torch.stack(found).view(draws, self.schedule.steps, len(drawn))
-        return (distances / self.untold().to(distances)).flatten(0, 1) * drawn.lengths
-
-    def errors_at(self, drawn: Rollout, steps: Sequence[int], draws: int, purpose: int) -> Tensor:
+    def errors_at(
+        self,
+        drawn: Rollout,
+        steps: Sequence[int],
+        draws: int,
+        purpose: int,
+        before: ChainPolicy | None = None,
+    ) -> Tensor:
         """Squared errors of the noise predicted in outputs, re-noised to the levels of some steps.
 
             || eps - eps_theta(alpha x_0 + sigma eps, c) ||^2 / samples
@@ -245,13 +228,14 @@ class ChainPolicy(nn.Module):
 
         Args:
             purpose: ends the keys of the noise, which the seeds of a prompt share.
+            before: a policy whose prediction takes the place of eps.
         """
-        errors = [
-            inside_mean(
-                (eps - self.predicted_noise(drawn, k, eps)).square(), drawn.conditions.inside
-            )
-            for k, eps in self._noises(drawn, steps, draws, purpose)
-        ]
+        errors = []
+        for k, eps in self._noises(drawn, steps, draws, purpose):
+            with torch.no_grad():
+                wanted = eps if before is None else before.predicted_noise(drawn, k, eps)
+            error = (wanted - self.predicted_noise(drawn, k, eps)).square()
+            errors.append(inside_mean(error, drawn.conditions.inside))
         return torch.stack(errors).view(draws, len(steps), len(drawn))
 
     def _noises(

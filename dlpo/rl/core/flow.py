@@ -5,8 +5,18 @@
 
 A flow has no density that could be had cheaply, so it learns from e, its loss on what it drew.
 
+`FlowDenoiser` makes it a chain whose steps have one, so that every method with a ratio learns from
+it too; `ddpo` on such a chain is Flow-GRPO, whose own step is Euler-Maruyama's:
+
+    z = alpha x + sigma n = (alpha + sigma) x_t,  t = alpha / (alpha + sigma)
+    x0_hat = x_t + (1 - t) v(x_t, t)
+
+Without noise (eta = 0) a step is Euler's of the flow; with eta > 0 it adds what it took, so that
+states keep their distribution.
+
 References: Lipman et al. 2023 (arXiv 2210.02747); Xue et al. 2025 (advantage-weighted matching,
-arXiv 2509.25050).
+arXiv 2509.25050); Liu et al. 2025 (Flow-GRPO, arXiv 2505.05470); Wang and Yu 2025 (arXiv
+2509.05952) for steps that keep the distribution.
 """
 
 from __future__ import annotations
@@ -19,11 +29,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlpo.rl.core.conditions import Key, inside_mean, keyed_noise
+from dlpo.config import Parametrisation
+from dlpo.noise_schedule import NoiseSchedule
+from dlpo.rl.core.conditions import Conditions, Key, inside_mean, keyed_noise
 from dlpo.rl.core.policy import DiffusionModel
 
 MATCHING = 14  # last element of the keys of noise and times
 ANCHORED = 2  # draws of a prompt whose divergence is measured
+FIRST_TIME = 0.01  # at which a chain begins: a level must be above 0
 C = TypeVar("C")
 
 
@@ -131,22 +144,11 @@ class FlowPolicy(Generic[C]):
         samples = self.integrate(conditions, self.noise(conditions, keys, group))
         return FlowDraws(conditions, samples, keys, prompts=tuple(prompts))
 
-    def matching_losses(self, drawn: FlowDraws[C], draws: int) -> Tensor:
+    def matching_losses(
+        self, drawn: FlowDraws[C], draws: int, before: FlowPolicy[C] | None = None
+    ) -> Tensor:
         """(K, B G): see `Policy.matching_losses`; weighted means over the credited points."""
-        noisy, time, target = self._noised(drawn, draws)
-        squared = (self.velocity(drawn.conditions, noisy, time) - target).square()
-        weights = self.weights(drawn.conditions)
-        counted = weights if drawn.credit is None else weights * drawn.credit
-        return _means(squared, counted, counted, draws)
-
-    def distances(self, drawn: FlowDraws[C], draws: int, before: FlowPolicy[C]) -> Tensor:
-        """(K, B G): squared distance of the velocities that two policies predict, in the units of
-        `matching_losses`."""
-        noisy, time, _ = self._noised(drawn, draws)
-        with torch.no_grad():
-            start = before.velocity(drawn.conditions, noisy, time)
-        squared = (self.velocity(drawn.conditions, noisy, time) - start).square()
-        weights = self.weights(drawn.conditions)
+        squared, weights = self._squared(drawn, draws, before), self.weights(drawn.conditions)
         counted = weights if drawn.credit is None else weights * drawn.credit
         return _means(squared, counted, counted, draws)
 
@@ -160,11 +162,7 @@ class FlowPolicy(Generic[C]):
     ) -> Tensor:
         """(): see `Policy.divergence`; of the first `ANCHORED` draws of each prompt."""
         some = replace(drawn, samples=drawn.samples[:, :ANCHORED])
-        noisy, time, _ = self._noised(some, draws)
-        with torch.no_grad():
-            start = before.velocity(some.conditions, noisy, time)
-        squared = (self.velocity(some.conditions, noisy, time) - start).square()
-        weights = self.weights(some.conditions)
+        squared, weights = self._squared(some, draws, before), self.weights(some.conditions)
         where = everywhere if drawn.credit is None else everywhere + outside * (1 - drawn.credit)
         return _means(squared, weights * where, weights, draws).mean()
 
@@ -172,6 +170,14 @@ class FlowPolicy(Generic[C]):
     def own_loss(self, drawn: FlowDraws[C], draws: int) -> Tensor:
         """(B G,): see `Policy.own_loss`."""
         return self.matching_losses(drawn, draws).mean(0)
+
+    def _squared(self, drawn: FlowDraws[C], draws: int, before: FlowPolicy[C] | None) -> Tensor:
+        """(B, G K, ...): squared errors of the velocities, or their distance from `before`'s."""
+        noisy, time, wanted = self._noised(drawn, draws)
+        if before is not None:
+            with torch.no_grad():
+                wanted = before.velocity(drawn.conditions, noisy, time)
+        return (self.velocity(drawn.conditions, noisy, time) - wanted).square()
 
     def _noised(self, drawn: FlowDraws[C], draws: int) -> tuple[Tensor, Tensor, Tensor]:
         """Noisy samples (B, G K, ...), their times (B, G K) and the velocities to match.
@@ -196,3 +202,37 @@ def _means(squared: Tensor, counted: Tensor, total: Tensor, draws: int) -> Tenso
     share = counted / total.sum(points, keepdim=True).clamp(min=1e-6)
     of_draws = (squared * share[:, None]).sum(tuple(range(2, squared.ndim)))  # (B, G K)
     return of_draws.view(-1, draws).T
+
+
+class FlowDenoiser(nn.Module):
+    """A flow's network as one that predicts x_0, for `ChainPolicy`.
+
+    Args:
+        flow: a `DiffusionModel` that predicts velocities.
+    """
+
+    parametrisation: Parametrisation = "x0"
+
+    def __init__(self, flow: Any) -> None:
+        super().__init__()
+        self.flow = flow
+        self.train(flow.training)
+
+    def condition(self, prompts: Sequence[Any]) -> Conditions:
+        """What the network is given for each prompt."""
+        found: Conditions = self.flow.condition(prompts)
+        return found
+
+    def denoise(self, noisy: Tensor, level: Tensor, *inputs: Any) -> Tensor:
+        """See `DiffusionModel.denoise`."""
+        total = level + (1 - level.square()).clamp(min=0).sqrt()
+        time = level / total
+        mixed = noisy / total[:, None]
+        velocity: Tensor = self.flow.denoise(mixed, time.expand(len(noisy)), *inputs)
+        return mixed + (1 - time)[:, None] * velocity
+
+
+def flow_schedule(steps: int, eta: float) -> NoiseSchedule:
+    """Levels of a flow's chain, equally spaced in time."""
+    time = np.linspace(FIRST_TIME, 1, steps + 1)
+    return NoiseSchedule("flow", time / np.sqrt(time**2 + (1 - time) ** 2), eta)

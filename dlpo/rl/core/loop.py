@@ -78,7 +78,7 @@ def tune(
             optimizer.zero_grad()
             total = 0.0
             for part in method.parts(batch, done):
-                loss = method(part)
+                loss = method(*part)
                 loss.backward()
                 total += loss.item()
             torch.nn.utils.clip_grad_norm_(weights, clip)

@@ -45,15 +45,7 @@ class RecordedPart:
     generator: torch.Generator
 
 
-@dataclass(frozen=True, slots=True)
-class JoinedPart:
-    """Parts whose losses are summed by term, and propagated back together."""
-
-    parts: Sequence[Sample | RecordedPart]
-
-
-LossPart = Sample | RecordedPart | JoinedPart
-"""A part of an update's data that fits into memory."""
+LossPart = Sample | RecordedPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +99,8 @@ class Method(nn.Module):
     """whether the draws of a prompt are compared, so that two or more are needed"""
     scores_noise: ClassVar[bool] = False
     """whether it uses the density of a chain's noise, which one step or eta = 0 lacks"""
+    supervised: ClassVar[bool] = False
+    """whether its loss on recordings is the control's, which may have an adversary"""
     fixed: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """what it sets of its objective, whatever a run says"""
 
@@ -142,11 +136,6 @@ class Method(nn.Module):
         return False
 
     @classmethod
-    def supervised(cls, objective: Objective) -> bool:
-        """Whether its loss on recordings is the control's, which may have an adversary."""
-        return False
-
-    @classmethod
     def needs_one_pass(cls, objective: Objective, steps: int) -> bool:
         """Whether a second step on the same data would follow a wrong gradient.
 
@@ -167,32 +156,25 @@ class Method(nn.Module):
         figures = collector.judge(collector.collect(update))[1] if logged else {}
         return UpdateBatch(update, figures)
 
-    def parts(self, batch: UpdateBatch, done: int) -> list[LossPart]:
-        """What the optimizer step after `done` others on this batch learns from."""
+    def parts(self, batch: UpdateBatch, done: int) -> list[Sequence[LossPart]]:
+        """What the optimizer step after `done` others learns from, by what fits into memory."""
         number = batch.update * self.setup.passes + done
         recordings = self.setup.recordings
         recorded = [] if recordings is None else [recordings.part(number)]
-        found: list[Sample | RecordedPart] = [*batch.samples, *recorded]
-        return [JoinedPart(found)] if self.setup.joined else [*found]
+        found: list[LossPart] = [*batch.samples, *recorded]
+        return [found] if self.setup.joined else [[part] for part in found]
 
-    def forward(self, part: LossPart) -> Tensor:
-        """(): the part's share of the loss, with its gradient."""
-        if isinstance(part, RecordedPart):
-            return self.recorded_loss(part)
-        if isinstance(part, JoinedPart):
-            self.joined_terms = self._joined(part)
-            return torch.stack(list(self.joined_terms.values())).sum()
-        return part.share * torch.stack(list(self.terms(part).values())).sum()
-
-    def _joined(self, part: JoinedPart) -> dict[str, Tensor]:
-        found: dict[str, list[Tensor]] = {}
-        for one in part.parts:
-            if isinstance(one, Sample):
-                for name, value in self.terms(one).items():
-                    found.setdefault(name, []).append(value * one.share)
+    def forward(self, *parts: LossPart) -> Tensor:
+        """(): the parts' share of the loss, with its gradient."""
+        found: dict[str, Tensor] = {}
+        for part in parts:
+            if isinstance(part, Sample):
+                for name, value in self.terms(part).items():
+                    found[name] = found.get(name, 0) + value * part.share
             else:
-                found["diffusion"] = [self.recorded_loss(one)]
-        return {name: torch.stack(values).sum() for name, values in found.items()}
+                found["diffusion"] = self.recorded_loss(part)
+        self.joined_terms = found if self.setup.joined else {}
+        return torch.stack(list(found.values())).sum()
 
     def terms(self, sample: Sample) -> dict[str, Tensor]:
         """The terms of the loss on own samples, () each, means over prompts."""
@@ -273,8 +255,7 @@ class RolloutMethod(Method):
             grouped = returns.detach().view(*returns.shape[:-1], -1, group)
             centred = (grouped - grouped.mean(-1, keepdim=True)) / scale
             return centred.clamp(-bound, bound).view(returns.shape)
-        divided = objective.at_unit_spread or objective.explore != "step"
-        return group_advantages(returns, group, bound, divided)
+        return group_advantages(returns, group, bound)
 
     @torch.no_grad()
     def untuned_replay(self, rollout: Rollout) -> Replay:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dlpo.config.fields import Count, Even, FromOne, NotNegative, Positive
+from dlpo.config.fields import Count, FromOne, NotNegative, Positive
 from dlpo.config.strict import check
 from dlpo.errors import ConfigError
 
 MethodName = Literal[
     "rwr", "ddpo", "dpok", "klinr", "onlydl", "dlpo", "awm", "nft", "control", "direct"
 ]
-Guide = Literal["return", "recordings", "both"]
-Explore = Literal["chain", "step"]
+Guide = Literal["return", "recordings"]
 CLIP_RANGE = 1e-3  # log-densities are means over samples, so ratios are this close to 1
 BOUND = 5.0  # largest advantage in standard deviations; ddpo-pytorch's
 
@@ -24,25 +23,14 @@ class Objective:
 
     method: MethodName = "dlpo"
     """What is minimized; docs/tuning.md explains each."""
-    explore: Explore = "chain"
-    """What is perturbed to see the reward change: the noise of all the chain's steps, or that of
-    one step, in turn, the seeds of a sentence sharing the rest, with advantages that are not
-    divided by their spread."""
     alpha: NotNegative = 1.0
     """Weight of the reward: in DLPO's and AWM's advantages, and of the direct gradient."""
     beta: NotNegative = 1.0
     """Weight of the diffusion loss in DLPO's return, and of the loss on recordings."""
     guide: Guide | None = None
-    """Where DLPO's diffusion loss enters: in the return, by its gradient on recordings, or both;
-    by default on recordings. The direct gradient, which has no return, is guided only if this says
-    recordings or both: by the gradient of the control's loss."""
-    unit_spread: bool | None = None
-    """DLPO's advantage is alpha A(r) - beta A(DL) instead of A(alpha r - beta DL): reward and
-    diffusion loss each at unit spread, so that alpha and beta compare like with like. By default
-    only where the whole chain is explored."""
-    guide_draws: Even = 8
-    """Draws of noise at each level that DLPO's diffusion loss of an own sample is averaged over,
-    in pairs of opposite sign: an even number."""
+    """Where DLPO's diffusion loss enters: in the return, or by its gradient on recordings, the
+    default. The direct gradient, which has no return, is guided only if this says recordings: by
+    the gradient of the control's loss."""
     matching_draws: Count = 1
     """Draws of noise at each level, or pairs of noise and time, for losses on own samples."""
     matching_kl: NotNegative = 0.0
@@ -68,7 +56,8 @@ class Objective:
     last_steps: Count = 1
     """Steps that the direct gradient backpropagates through."""
     preference_beta: Positive = 50.0
-    """Of Diffusion-DPO: factor of a pair's margin, see `dlpo.rl.pitch_preferences`."""
+    """Of Diffusion-DPO: factor of a pair's margin, a difference of mean squared errors. The code
+    released with the paper halves its own: the same number is twice as steep here."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -78,21 +67,7 @@ class Objective:
             )
 
     @property
-    def at_unit_spread(self) -> bool:
-        """`unit_spread`, or its default."""
-        return self.explore == "chain" if self.unit_spread is None else self.unit_spread
-
-    @property
-    def loss_in_return(self) -> bool:
-        """Whether DLPO's return contains the diffusion loss."""
-        return self._guide != "recordings" and self.beta > 0
-
-    @property
     def learns_recordings(self) -> bool:
         """Whether the loss on recordings guides, by its own gradient."""
-        return self._guide != "return" and self.beta > 0
-
-    @property
-    def _guide(self) -> Guide:
-        """`guide`, or its default."""
-        return self.guide or ("recordings" if self.method == "dlpo" else "return")
+        guide = self.guide or ("recordings" if self.method == "dlpo" else "return")
+        return guide == "recordings" and self.beta > 0

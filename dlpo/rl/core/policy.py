@@ -78,7 +78,7 @@ class Policy(Protocol[Drawn]):
         """
         ...
 
-    def matching_losses(self, drawn: Drawn, draws: int) -> Tensor:
+    def matching_losses(self, drawn: Drawn, draws: int, before: Self | None = None) -> Tensor:
         """(K, B): the policy's own training loss on what it drew: how badly it predicts that.
 
         Noise and levels are keyed by the prompt: its G draws share them, so that chance favors
@@ -86,6 +86,8 @@ class Policy(Protocol[Drawn]):
 
         Args:
             draws: of noise for each level or time; K is a multiple of it.
+            before: another policy, without a gradient: the squared distance of the predictions from
+                its predictions instead.
         """
         ...
 

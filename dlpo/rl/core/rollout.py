@@ -35,15 +35,13 @@ class Rollout:
     """G, the seeds of each prompt"""
     prompts: tuple[Any, ...] = ()
     """of B rows, for rewards that depend on what was asked for"""
-    explored: int | None = None
-    """the one step whose noise the seeds of a prompt don't share; None: they share none"""
     typical_samples: int = TYPICAL_SAMPLES
     """see `ChainPolicy`"""
 
     @property
     def scored(self) -> tuple[int, ...]:
         """The S steps that carry a score."""
-        return scored_steps(self.schedule, self.explored)
+        return scored_steps(self.schedule)
 
     @property
     def stds(self) -> Tensor:
@@ -85,12 +83,10 @@ class Replay:
     """(S, B): log-density of the action taken"""
 
 
-def scored_steps(schedule: NoiseSchedule, explored: int | None = None) -> tuple[int, ...]:
-    """The steps with enough noise to have a density that can be weighed, or the explored one.
+def scored_steps(schedule: NoiseSchedule) -> tuple[int, ...]:
+    """The steps with enough noise to have a density that can be weighed.
 
     With eta > 0 that leaves out the last step, which lands on the clean level, and of `logarithmic`
     in 6 steps also the fifth, whose sigma is 0.00097: four of its six steps are scored.
     """
-    if explored is not None:
-        return (explored,)
     return tuple(int(k) for k in np.flatnonzero(schedule.posterior_std >= LEAST_STD))

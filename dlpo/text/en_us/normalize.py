@@ -124,7 +124,8 @@ def _words_of(
     """
     word = written.lower()
     term = None if word in given else term_words(written if capitals else word)
-    if known := term or ABBREVIATIONS.get(word):
+    is_letters = capitals and written in _READ_AS_LETTERS  # CTR, but ctr
+    if known := term or (None if is_letters else ABBREVIATIONS.get(word)):
         return known
     if capitals and not listed(word) and (found := _INFLECTED.fullmatch(written)):  # RSVPing
         *first, last = _words_of(found[1], given, listed, capitals)

@@ -15,7 +15,7 @@ _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
     "nine": "ninth", "twelve": "twelfth",
 }  # fmt: skip
-_MAGNITUDES = {"k": "thousand", "m": "million", "mm": "million", "b": "billion", "t": "trillion"}
+_MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
 UNITS = table("units")  # unit -> its name, singular and plural
 UNIT = any_key(UNITS.keys() - {"in"})
 
@@ -105,7 +105,8 @@ def plural_words(words: list[str]) -> list[str]:
 def scale_words(written: str | None) -> list[str]:
     """What follows a number, such as ``"k"``, ``" bn"``, ``"-million"`` -> its word."""
     scale = (written or "").strip(" -\n\f")
-    return [_MAGNITUDES.get(scale.lower().removesuffix("n"), scale)] if scale else []
+    brief = re.fullmatch(r"(?i)([kmbt])(?:n|m|ill?\.?)?", scale)
+    return [_MAGNITUDES[brief[1].lower()] if brief else scale] if scale else []
 
 
 def canonical(number: str, thousands: bool = False) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated
 
 from dlpo.bundle import Precision
@@ -28,8 +29,8 @@ class TensorrtOptions:
     profile with each batch."""
     batch: Annotated[tuple[int, ...], OfBoth] = BUCKET_BATCH
     """Windows per call of the plans, too."""
-    reuse: Annotated[bool, OfBoth] = False
-    """Keep the plans that --out has of the same graphs for this GPU and this TensorRT."""
+    cache: Annotated[Path | None, OfBoth] = None
+    """Folder that keeps plans by graph, GPU and TensorRT, for the next build to take from there."""
     workspace_bytes: Annotated[int, HIDDEN] = 2 << 30
     """GPU memory that one layer may use while the engine runs."""
 

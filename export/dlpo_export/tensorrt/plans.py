@@ -8,6 +8,7 @@ lengths, so buckets and CUDA graphs would not help; they stay on onnxruntime's C
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
 import os
 import re
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from dlpo.bundle import Bundle, PlanInfo, Precision, write_bundle
 from dlpo.errors import BundleError, InputError
-from dlpo.nvidia import Gpu, find_gpu, load_tensorrt
+from dlpo.nvidia import find_gpu, load_tensorrt
 from dlpo_export.tensorrt.build import build_plan, parse_graph
 from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
@@ -29,8 +30,7 @@ logger = logging.getLogger(__name__)
 def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None) -> Path:
     """Build plans for this machine's GPU and write the bundle with them, all or nothing.
 
-    Plans for other machines are kept; those of the same name are replaced, or with
-    `options.reuse` taken from the bundle at `out`, if that has the same graphs.
+    Plans for other machines are kept; those of the same name are replaced.
 
     Args:
         bundle: not modified, unless `out` is its own path.
@@ -42,7 +42,7 @@ def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None)
 
     Raises:
         InputError: a precision or a number of steps is not in the bundle.
-        BundleError: TensorRT rejects a graph, or `out` can't be written.
+        BundleError: TensorRT rejects a graph, or `out` or the cache can't be written.
         EngineError: no GPU, or a build failed, for example for lack of memory.
         MissingExtraError: TensorRT, cuda-bindings or onnx is not installed.
     """
@@ -50,70 +50,54 @@ def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None)
     work = planned_work(bundle, options)
     gpu = find_gpu()  # first: without one, TensorRT need not be installed
     trt = load_tensorrt()
-    version = str(trt.__version__)
-    if options.reuse and _has_plans(out, bundle, work, gpu, version, options):
-        logger.info("%s has all plans for %s and TensorRT %s", out, gpu.name, version)
-        return out
-    models = {}
+    machine = f"{_slug(gpu.name)}.trt{trt.__version__}"
+    cache = options.cache or out.parent
+    builds = []
     for graph, precision in work:  # check all before spending minutes on the first
-        models[graph, precision] = load_for_tensorrt(bundle.graph_path(graph, precision))
-        parse_graph(trt, models[graph, precision])
-    cache = out.parent / f"tensorrt-{version}-{_slug(gpu.name)}.timings"  # valid for these alone
+        plan = PlanInfo(
+            graph=graph,
+            precision=precision,
+            file=f"{graph}.{precision}.{machine}.plan",
+            gpu=gpu.name,
+            compute_capability=gpu.compute_capability,
+            tensorrt=str(trt.__version__),
+            frames=options.frames,
+            batch=options.batch,
+        )
+        model = load_for_tensorrt(bundle.graph_path(graph, precision))
+        named_after = f"{plan}{options.workspace_bytes}".encode()
+        named_after += model.SerializeToString(deterministic=True)
+        kept = cache / f"{hashlib.sha256(named_after).hexdigest()[:16]}.{plan.file}"
+        if not kept.exists():
+            parse_graph(trt, model)
+        builds.append((plan, model, kept))
+    timings_file = cache / f"{machine}.timings"  # valid for these alone
     plans = {plan.file: plan for plan in bundle.manifest.plans}
     with tempfile.TemporaryDirectory(prefix="dlpo-tensorrt-") as scratch:
         folder = Path(scratch)
         try:
             for name in bundle.manifest.files:
                 shutil.copyfile(bundle.directory / name, folder / name)
-            timings = cache.read_bytes() if cache.exists() else b""
-            for (graph, precision), model in models.items():
-                plan = PlanInfo(
-                    graph=graph,
-                    precision=precision,
-                    # named after everything that it depends on
-                    file=f"{graph}.{precision}.{_slug(gpu.name)}.trt{version}.plan",
-                    gpu=gpu.name,
-                    compute_capability=gpu.compute_capability,
-                    tensorrt=version,
-                    frames=options.frames,
-                    batch=options.batch,
-                )
+            timings = timings_file.read_bytes() if timings_file.exists() else b""
+            for plan, model, kept in builds:
                 started = time.monotonic()
-                content, timings = build_plan(trt, model, options, timings)
-                (folder / plan.file).write_bytes(content)
-                _replace(cache, timings)
+                if kept.exists():
+                    made = kept.read_bytes()
+                else:
+                    made, timings = build_plan(trt, model, options, timings)
+                    _replace(timings_file, timings)
+                    if options.cache:
+                        _replace(kept, made)
+                (folder / plan.file).write_bytes(made)
                 plans[plan.file] = plan
                 seconds = time.monotonic() - started
-                logger.info("%s: %.1f MB in %.0f s", plan.file, len(content) / 1e6, seconds)
+                logger.info("%s: %.1f MB in %.0f s", plan.file, len(made) / 1e6, seconds)
         except OSError as error:
             raise BundleError(
-                f"plans can't be written ({error}); make room in {folder.parent} and {cache.parent}"
+                f"plans can't be written ({error}); make room in {folder.parent} and {cache}"
             ) from error
         manifest = dataclasses.replace(bundle.manifest, plans=tuple(plans.values()))
         return write_bundle(out, manifest, folder)
-
-
-def _has_plans(
-    out: Path,
-    bundle: Bundle,
-    work: list[tuple[str, Precision]],
-    gpu: Gpu,
-    version: str,
-    options: TensorrtOptions,
-) -> bool:
-    """Whether `out` is this bundle with a plan for every item of work."""
-    try:
-        built = Bundle.load(out)
-    except BundleError:
-        return False
-    there = {
-        (plan.graph, plan.precision)
-        for plan in built.manifest.plans
-        if (plan.gpu, plan.compute_capability) == (gpu.name, gpu.compute_capability)
-        and (plan.tensorrt, plan.frames, plan.batch) == (version, options.frames, options.batch)
-    }
-    same = built.manifest.files.items() >= bundle.manifest.files.items()
-    return same and there.issuperset(work)
 
 
 def planned_work(bundle: Bundle, options: TensorrtOptions) -> list[tuple[str, Precision]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlpo.audio import Waveform, to_pcm16
-from dlpo.errors import EngineError, needs
+from dlpo.errors import EngineError
 from dlpo_serving.encodings.formats import MAX_RATE_HZ, AudioFormat, Encoding
 from dlpo_serving.encodings.headers import mp3_header, wav_header
 from dlpo_serving.encodings.sndfile import FLAC, MP3, OPUS, AacEncoder, SndfileEncoder
@@ -58,7 +58,6 @@ def open_encoder(format: AudioFormat, voice_rate_hz: int, about: str = "") -> Co
 
     Raises:
         RequestError: the codec's library is not installed.
-        MissingExtraError: the resampler's package is not installed.
         EngineError: the codec can't be opened.
     """
     rate_hz = format.sample_rate_hz
@@ -71,9 +70,6 @@ def warm_encoders(voice_rate_hz: int) -> dict[Encoding, RequestError]:
 
     Returns:
         Encodings unavailable on this machine -> the error for a call that asks for them.
-
-    Raises:
-        MissingExtraError: the resampler's package is not installed.
     """
     silence = np.zeros(voice_rate_hz // 10, np.float32)
     missing = {}
@@ -92,14 +88,13 @@ class _GuardedEncoder:
     """An encoder at the client's rate, behind a resampler if needed, guarded against misuse."""
 
     def __init__(self, encoder: AudioEncoder, from_hz: int, to_hz: int) -> None:
-        """Raises MissingExtraError if soxr is needed but not installed."""
         self._encoder = encoder
         self._resampler: Any = None
         self._finished = False
         self.samples = 0
         if from_hz != to_hz:
-            with needs("serve"):
-                import soxr
+            import soxr
+
             self._resampler = soxr.ResampleStream(from_hz, to_hz, num_channels=1, dtype="float32")
 
     def encode(self, samples: Waveform, last: bool = False) -> bytes:

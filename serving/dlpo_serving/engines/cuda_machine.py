@@ -14,8 +14,8 @@ import weakref
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from dlpo.errors import EngineError, pip_install
-from dlpo.nvidia import Gpu, call, cuda_version, find_gpu, load_cuda
+from dlpo.errors import EngineError
+from dlpo.nvidia import Gpu, call, cuda_version, find_gpu, install_gpu, load_cuda
 from dlpo_serving.engine import Floats
 from dlpo_serving.engines.onnx_engine import import_onnxruntime
 
@@ -45,8 +45,7 @@ def check_cuda() -> Gpu:
     if CUDA not in onnxruntime.get_available_providers():
         raise EngineError(
             f"onnxruntime {onnxruntime.__version__} is the build for CPUs, it has no {CUDA};"
-            f" in an environment of its own run: {pip_install('gpu')}, which brings"
-            f" onnxruntime-gpu, or use --engine cpu"
+            f" in an environment of its own run: {install_gpu(13)}, or use --engine cpu"
         )
     gpu = find_gpu()
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it can't find
@@ -62,7 +61,7 @@ def check_cuda() -> Gpu:
         raise EngineError(
             f"{gpu.name} is there, but not {', '.join(missing)}; onnxruntime"
             f" {onnxruntime.__version__} wants CUDA {version} and cuDNN 9:"
-            f" {pip_install('gpu' if version > 12 else 'gpu-cuda12')} brings them,"
+            f" {install_gpu(version)} brings them,"
             " or put them on LD_LIBRARY_PATH, or use --engine cpu"
         )
     return gpu

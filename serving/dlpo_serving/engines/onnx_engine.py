@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dlpo.bundle import Bundle, Precision
 from dlpo.commit import PACKAGE
-from dlpo.errors import EngineError, needs
+from dlpo.errors import EngineError
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 
 if TYPE_CHECKING:
@@ -37,15 +37,11 @@ INTEGER_PRODUCT = b"MatMulIntegerToFloat"
 
 
 def import_onnxruntime() -> ModuleType:
-    """The package `onnxruntime`, from either the CPU or the GPU distribution.
-
-    Raises:
-        MissingExtraError: neither is installed.
-    """
+    """The package `onnxruntime`, from either the CPU or the GPU distribution."""
     # Since 1.29 its Linux wheels report each session to Microsoft unless this is set beforehand.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    with needs("serve"):
-        import onnxruntime
+    import onnxruntime
+
     module: ModuleType = onnxruntime
     return module
 
@@ -61,7 +57,6 @@ def open_session(
         optimise: let onnxruntime rewrite the graph. A quantised graph is slow without it.
 
     Raises:
-        MissingExtraError: onnxruntime is not installed.
         EngineError: it can't load the graph, or the graph may run without end.
     """
     onnxruntime = import_onnxruntime()
@@ -125,7 +120,6 @@ class OnnxSentenceGraphs:
 
         Raises:
             EngineError: onnxruntime can't load a graph.
-            MissingExtraError: onnxruntime is not installed.
         """
         self.manifest = bundle.manifest
         self.graphs = object()
@@ -227,7 +221,6 @@ class OnnxEngine(OnnxSentenceGraphs):
         Raises:
             BundleError: a denoiser is missing in the requested precision.
             EngineError: onnxruntime can't load a graph.
-            MissingExtraError: onnxruntime is not installed.
         """
         if precision is not None:
             check_precision(bundle, precision)

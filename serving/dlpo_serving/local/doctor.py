@@ -38,6 +38,7 @@ from dlpo.nvidia import (
     State,
     cuda_version,
     find_gpu,
+    install_gpu,
     load_tensorrt,
 )
 from dlpo.operating_system import usable_cores
@@ -52,8 +53,7 @@ LIBRARIES = (
     "soxr", "av", "torch", "onnx", "tensorrt-cu13", "tensorrt-cu13-bindings",
     "cuda-bindings",
 )  # fmt: skip
-SPEAKING = ("serve", "gpu")  # at least one must be complete
-OWN_ENVIRONMENT = ("gpu", "riva")  # their packages conflict with other extras
+GPU = {"gpu": 13, "gpu-cuda12": 12}  # extra -> CUDA
 DOES_AS_WELL = {"onnxruntime": "onnxruntime-gpu"}  # the same module
 # Names as in /proc/cpuinfo: x86 in the line `flags`, ARM in `Features`.
 WIDE = ("avx2", "avx512f", "asimd")
@@ -77,25 +77,23 @@ def versions() -> dict[str, str]:
 
 
 def look_at_packages() -> Iterator[Finding]:
-    """One finding for each extra, then the encodings, then any conflict between packages."""
-    extras = {extra: _of_extra(extra) for extra in _extras()}
-    lacking = {extra: _lacking(needed) for extra, needed in extras.items()}
-    speaking = any(not lacking.get(extra, {extra: ""}) for extra in SPEAKING)
-    for extra, missing in lacking.items():
-        subject = f"extra {extra}"
-        if not missing:
-            yield Finding(subject, "ok", f"complete, {len(extras[extra])} packages")
+    """The base install, then each extra, the encodings, and any conflict between packages."""
+    for extra in ["", *_extras()]:
+        subject = f"extra {extra}" if extra else "base install"
+        needed = _of_extra(extra)
+        if not (missing := _lacking(needed)):
+            yield Finding(subject, "ok", f"complete, {len(needed)} packages")
             continue
-        state: State = "problem" if extra == "serve" and not speaking else "absent"
-        yield Finding(subject, state, _summary(missing, len(extras[extra])), _install(extra))
+        state: State = "absent" if extra else "problem"
+        yield Finding(subject, state, _summary(missing, len(needed)), _install(extra))
     yield from _encodings()
     if _version("onnxruntime") and _version("onnxruntime-gpu"):
         yield Finding(
             "onnxruntime",
             "problem",
             "onnxruntime and onnxruntime-gpu are both installed; they overwrite each other's files",
-            f"pip uninstall -y onnxruntime onnxruntime-gpu && {pip_install('serve')}, or for a GPU"
-            f" {pip_install('gpu')}",
+            "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime, or for a GPU"
+            f" {install_gpu(13)}",
         )
 
 
@@ -125,7 +123,7 @@ def _extras() -> list[str]:
 
 
 def _of_extra(extra: str, distribution: str = "dlpo") -> list[Requirement]:
-    """The requirements of an extra, without those of the base install."""
+    """The requirements of an extra beside the base install, or with "" of that one."""
     try:
         declared = [Requirement(line) for line in metadata.requires(distribution) or ()]
     except metadata.PackageNotFoundError:
@@ -133,9 +131,8 @@ def _of_extra(extra: str, distribution: str = "dlpo") -> list[Requirement]:
     return [
         needed
         for needed in declared
-        if needed.marker
-        and needed.marker.evaluate({"extra": extra})
-        and not needed.marker.evaluate({"extra": ""})
+        if (not needed.marker or needed.marker.evaluate({"extra": extra}))
+        and bool(extra) is not (not needed.marker or needed.marker.evaluate({"extra": ""}))
     ]
 
 
@@ -158,8 +155,9 @@ def _lacking(needed: list[Requirement], seen: Set[str] = frozenset()) -> Mapping
 def _install(extra: str) -> str:
     if extra == "tensorrt":
         return INSTALL_TENSORRT
-    command = pip_install(extra)
-    return f"in a separate environment: {command}" if extra in OWN_ENVIRONMENT else command
+    command = install_gpu(GPU[extra]) if extra in GPU else pip_install(*filter(None, [extra]))
+    apart = extra in GPU or extra == "riva"  # their packages conflict with other extras
+    return f"in a separate environment: {command}" if apart else command
 
 
 def _version(distribution: str) -> str | None:
@@ -217,8 +215,7 @@ def _gpu() -> Iterator[Finding]:
         if not driver:
             yield Finding("GPU", "absent", "no NVIDIA driver")
         elif isinstance(error, MissingExtraError):
-            extra = "gpu" if _release(driver) >= DRIVERS[13] else "gpu-cuda12"
-            remedy = f"in a separate environment: {pip_install(extra)}"
+            remedy = _install("gpu" if _release(driver) >= DRIVERS[13] else "gpu-cuda12")
             yield Finding("GPU", "absent", str(error).partition(";")[0], remedy)
         else:
             what, _, remedy = str(error).partition("; ")
@@ -240,7 +237,7 @@ def _driver(driver: str) -> Finding:
     if wanted in runs:
         return Finding("NVIDIA driver", "ok", driver)
     what = f"{driver}; CUDA {wanted} needs {DRIVERS[wanted]} or newer"
-    remedy = f"update it, or in a separate environment: {pip_install('gpu-cuda12')}"
+    remedy = f"update it, or {_install('gpu-cuda12')}"
     return Finding("NVIDIA driver", "problem", what, remedy)
 
 

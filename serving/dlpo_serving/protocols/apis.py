@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dlpo_serving.protocols import (
     deepgram,
+    deepgram_flux,
     jambonz,
     kokoro,
     openai_speech,
@@ -27,6 +28,7 @@ APIS: tuple[Api, ...] = (
     elevenlabs.API,
     cartesia.API,
     deepgram.API,
+    deepgram_flux.API,
     riva.API,
     riva_realtime.API,
     jambonz.API,

@@ -37,7 +37,12 @@ ENCODINGS = {
     "aac": "aac",
 }
 HELD_IN_WAV = "linear16"  # unless the container is none
-STOCK_VOICE = re.compile(r"aura(-2)?-[a-z]{1,30}-[a-z]{2}")  # means our default
+STOCK_VOICE = re.compile(r"(aura(-2)?|flux)-[a-z]{1,30}-[a-z]{2}")  # means our default
+PAGE = "http.md#cartesia-deepgram-kokoro-fastapi-jambonz-vapi"
+NAMES = {
+    "input": "text", "voice": "model", "response_format": "encoding",
+    "sample_rate_hz": "sample_rate",
+}  # fmt: skip
 NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,10})?")
 
 
@@ -116,7 +121,8 @@ class DeepgramDialect(Dialect):
         return [{"type": "Error", "description": reply.message, "code": code}]
 
 
-async def _speak(answers: SpeechAnswers, request: web.Request) -> web.StreamResponse:
+async def speak(answers: SpeechAnswers, request: web.Request) -> web.StreamResponse:
+    """Answer a text with its audio."""
     message = await answers.body_of(request)
     body = read_query(request, text_of("text", message.get("text")), "mp3")
     return await answers.answer(request, body, audio_alone)
@@ -170,19 +176,16 @@ def _model(voice: Manifest) -> dict[str, object]:
 
 API = HttpApi(
     name="Deepgram",
-    page="http.md#cartesia-deepgram-kokoro-fastapi-jambonz-vapi",
+    page=PAGE,
     uses="telephony stacks",
     live="WebSocket, samples without `container`",
     pieces="yes",
     interruption="`Clear`",
     keys=KeyPlaces(scheme="Token"),
-    names={
-        "input": "text", "voice": "model", "response_format": "encoding",
-        "sample_rate_hz": "sample_rate",
-    },
+    names=NAMES,
     models=models_listed,
     routes=[
-        post("/v1/speak", _speak, "Deepgram's API: a text in, audio out"),
+        post("/v1/speak", speak, "Deepgram's API: a text in, audio out"),
         socket("/v1/speak", _converse, "The same for text in pieces"),
     ],
-)  # fmt: skip
+)

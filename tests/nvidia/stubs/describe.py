@@ -1,10 +1,9 @@
-"""Print, as JSON, the real API of TensorRT and the CUDA runtime, as far as dlpo uses it.
+"""Print, as JSON, what of an API the installed TensorRT and CUDA runtime have.
 
 Signatures are read from the docstrings of the packages tensorrt-cu13-bindings and cuda-bindings;
-the former needs the stub libraries (stub.c) on LD_LIBRARY_PATH if TensorRT's own are absent. The
-names to describe come from the file to be compared or written:
+the former needs the stub libraries (stub.c) on LD_LIBRARY_PATH if TensorRT's own are absent.
 
-    python describe.py API.json > NEW.json
+    python describe.py API.json > REAL.json
 """
 
 from __future__ import annotations
@@ -44,19 +43,17 @@ def signatures(doc: str, name: str) -> list[list[Parameter]]:
 
 
 def _last_name(annotation: ast.expr | None) -> str:
-    return ast.unparse(annotation).split(".")[-1] if annotation else ""
+    name = ast.unparse(annotation).split(".")[-1] if annotation else ""
+    return {"SupportsInt": "int", "Buffer": "buffer"}.get(name, name)  # names of 11 and of 10
 
 
 def describe_class(cls: Any, known: dict[str, Any]) -> dict[str, Any]:
-    """Existing methods and properties among those in `known`, with every overload."""
-    methods = {
-        name: signatures(getattr(cls, name).__doc__ or "", name)
-        for name in sorted(known["methods"])
-        if callable(getattr(cls, name, None))
-    }
-    properties = [
-        n for n in sorted(known["properties"]) if isinstance(getattr(cls, n, 0), property)
-    ]
+    """The methods with their overloads, and the properties, that exist of those in `known`."""
+    methods = {}
+    for name, overloads in known["methods"].items():
+        real = json.loads(json.dumps(signatures(getattr(cls, name).__doc__ or "", name)))
+        methods[name] = [overload for overload in overloads if overload in real]
+    properties = [n for n in known["properties"] if isinstance(getattr(cls, n, 0), property)]
     return {"methods": methods, "properties": properties}
 
 
@@ -66,9 +63,10 @@ def describe_function(function: Any) -> dict[str, Any]:
     listed = re.match(rf"{function.__name__}\((.*)\)", doc)
     assert listed, doc
     parameters = [p.split(":")[0].split()[-1] for p in listed[1].split(", ") if p]
-    section = re.search(r"\nReturns\n-+\n(.*?)(?:\n\n[A-Z][^\n]*\n-+\n|\Z)", doc, re.S)
+    # of CUDA 12 with spaces before each line
+    section = re.search(r"\n( *)Returns\n *-+\n(.*?)(?:\n\n *[A-Z][^\n]*\n *-+\n|\Z)", doc, re.S)
     assert section, doc
-    returned = [line for line in section[1].splitlines() if line and not line[0].isspace()]
+    returned = [line for line in section[2].splitlines() if re.match(rf"{section[1]}\S", line)]
     return {"parameters": parameters, "returns": len(returned)}
 
 
@@ -82,27 +80,29 @@ def describe(known: dict[str, Any]) -> dict[str, Any]:
         structs[name] = [field for field in fields if hasattr(struct, field)]
     return {
         "tensorrt": {
-            "version": trt.__version__,
             "classes": {
                 name: describe_class(getattr(trt, name), parts)
                 for name, parts in known["tensorrt"]["classes"].items()
             },
-            "enums": {n: members(getattr(trt, n)) for n in known["tensorrt"]["enums"]},
+            "enums": members(trt, known["tensorrt"]["enums"]),
         },
         "cuda": {
             "functions": {
                 n: describe_function(getattr(cuda, n)) for n in known["cuda"]["functions"]
             },
-            "enums": {n: members(getattr(cuda, n)) for n in known["cuda"]["enums"]},
+            "enums": members(cuda, known["cuda"]["enums"]),
             "structs": structs,
             "constants": {n: int(getattr(cuda, n)) for n in known["cuda"]["constants"]},
         },
     }
 
 
-def members(enum: Any) -> dict[str, int]:
-    """Names and values of an enumeration."""
-    return {name: int(getattr(enum, name)) for name in sorted(enum.__members__)}
+def members(module: Any, known: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The members that exist of enumerations."""
+    return {
+        enum: [name for name in names if name in getattr(module, enum).__members__]
+        for enum, names in known.items()
+    }
 
 
 if __name__ == "__main__":

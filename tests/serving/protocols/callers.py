@@ -21,7 +21,15 @@ from wyoming.client import AsyncTcpClient
 from wyoming.event import Event, write_event
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
-from dlpo_serving.protocols import deepgram, jambonz, kokoro, openai_speech, riva_realtime, vapi
+from dlpo_serving.protocols import (
+    deepgram,
+    deepgram_flux,
+    jambonz,
+    kokoro,
+    openai_speech,
+    riva_realtime,
+    vapi,
+)
 from dlpo_serving.protocols import wyoming as wyoming_api
 from dlpo_serving.protocols.api import Api
 from dlpo_serving.protocols.cartesia import server as cartesia
@@ -252,9 +260,11 @@ async def riva_whole(channel: grpc.aio.Channel, r: Request, metadata: Any) -> An
 
 
 def riva_request(r: Request) -> SynthesizeSpeechRequest:
-    request = SynthesizeSpeechRequest(text=r.text, voice_name=r.voice, sample_rate_hz=r.rate_hz)
-    request.enable_word_time_offsets = True
-    return request
+    return SynthesizeSpeechRequest(
+        text=r.text, voice_name=r.voice, language_code=r.settings.get("language", ""),
+        sample_rate_hz=r.rate_hz, enable_word_time_offsets=True,
+        custom_configuration={key: str(r.sound[key]) for key in r.sound if key != "language"},
+    )  # fmt: skip
 
 
 async def own_whole(channel: grpc.aio.Channel, r: Request, metadata: Any) -> Any:
@@ -267,15 +277,18 @@ async def own_whole(channel: grpc.aio.Channel, r: Request, metadata: Any) -> Any
 class Wyoming(Caller):
     """A connection of Home Assistant's."""
 
+    whole: bool = False
+    """whether a text comes at once"""
+
     async def hear(self, server: RunningServer, r: Request, headers: Any, length: float) -> Heard:
         async with self.connected(server) as connection:
-            await connection.speak(r.text, r.voice)
+            await connection.speak(r.text, r.voice, **r.sound)
             return await connection.hear()
 
     @asynccontextmanager
     async def connected(self, server: RunningServer) -> AsyncIterator[OpenWyoming]:
         async with AsyncTcpClient.from_uri(f"tcp://{server.wyoming_address}") as client:
-            yield OpenWyoming(client)
+            yield OpenWyoming(client, self.whole)
 
 
 @dataclass(frozen=True)
@@ -283,12 +296,19 @@ class OpenWyoming:
     """An open connection of `Wyoming`."""
 
     client: AsyncTcpClient
+    whole: bool
 
-    async def speak(self, text: str, voice: str = "fake") -> None:
+    async def speak(
+        self, text: str, voice: str = "fake", language: str = "", **pauses: float
+    ) -> None:
         pieces = [Event("synthesize-chunk", {"text": word}) for word in asked(text, voice).words]
-        start = Event("synthesize-start", {"voice": {"name": voice}})
+        fields = {"voice": {"name": voice, "language": language}, **pauses}
+        events = [Event("synthesize-start", fields), *pieces, Event("synthesize-stop")]
+        if self.whole:
+            kind = "ssml" if text.startswith("<speak") else "text"
+            events = [Event("synthesize", {"text": text, "text_format": kind, **fields})]
         sent = BytesIO()
-        for event in (start, *pieces, Event("synthesize-stop")):
+        for event in events:
             write_event(event, sent)
         writer: Any = self.client._writer  # at once: a server that refuses closes after the first
         writer.write(sent.getvalue())
@@ -359,6 +379,7 @@ WAYS: dict[str, Caller] = {
         riva.API, riva_whole, lambda one: (one.audio, one.meta.words), live=False
     ),
     "Wyoming": Wyoming(wyoming_api.API),
+    "Wyoming, whole": Wyoming(wyoming_api.API, whole=True),
     "file": Post(
         openai_speech.SPEECH_API, speech("/v1/audio/speech", response_format="mp3"),
         encoding="mp3", live=False,
@@ -402,6 +423,10 @@ WAYS: dict[str, Caller] = {
     ),
     "Deepgram's socket": Socket(
         deepgram.API, messages.deepgram_socket, of_type("Flushed"), None, ({"type": "Clear"},)
+    ),
+    "Flux": Socket(
+        deepgram_flux.API, messages.flux_socket, of_type("SpeechMetadata"), None,
+        ({"type": "Interrupt"},),
     ),
     "jambonz's socket": Socket(
         jambonz.API, messages.jambonz_socket, lambda one: False, None, ({"type": "clear"},)

@@ -22,7 +22,7 @@ from dlpo_serving.protocols.apis import APIS
 from dlpo_serving.request import SpeechRequest
 from scripts import api_table
 from tests.callers import WAIT_S, fake_voice, wait_until
-from tests.serving.conftest import GatedEngine, RunningServer, running_server
+from tests.serving.conftest import GatedEngine, RunningServer, StartServer, running_server
 from tests.serving.protocols.callers import CONVERSING, WAYS, url_of
 
 TEXT = "Noise becomes speech. Is it not strange?"
@@ -161,7 +161,7 @@ async def at_the_gate(engine: GatedEngine) -> None:
 @pytest.mark.parametrize("windows", [0, 1])  # that are made before
 @each_way
 async def test_a_cancelled_text_frees_its_place(
-    way: str, windows: int, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, windows: int, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server, caller = gated_server(http_port=0, wyoming_port=0), WAYS[way]
 
@@ -196,7 +196,7 @@ async def test_a_cancelled_text_frees_its_place(
 
 @each_way
 async def test_a_full_server_refuses_live_calls_and_lets_files_wait(
-    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server, caller = gated_server(http_port=0, wyoming_port=0, max_streams=1), WAYS[way]
     first = WAYS["gRPC" if caller.live else "file"]
@@ -218,9 +218,11 @@ def connected(way: str, server: RunningServer) -> Any:
 
 
 @asynccontextmanager
-async def stopping(server: RunningServer, engine: GatedEngine) -> AsyncIterator[None]:
+async def stopping(
+    server: RunningServer, engine: GatedEngine, way: str = "gRPC"
+) -> AsyncIterator[None]:
     """The server shuts down while a caller's text is at its gate, and is spoken after the block."""
-    speaking = asyncio.create_task(WAYS["gRPC"].speak(server, TEXT))
+    speaking = asyncio.create_task(WAYS[way].speak(server, TEXT, length=enough(way, b"1")))
     await at_the_gate(engine)
     await begin_to_stop(server)
     yield
@@ -241,17 +243,17 @@ async def begin_to_stop(server: RunningServer) -> None:
 
 @each_way
 async def test_new_texts_are_refused_while_the_last_are_spoken(
-    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server = gated_server(http_port=0, wyoming_port=0)
-    async with stopping(server, gated_engine):
+    async with stopping(server, gated_engine, way):
         error = (await WAYS[way].speak(server, "Hi.")).error
         assert "shutting down" in error
 
 
 @each_conversation
 async def test_idle_connections_hear_goodbye_at_once(
-    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server = gated_server(http_port=0, wyoming_port=0)
     async with connected(way, server) as connection, stopping(server, gated_engine):
@@ -273,7 +275,7 @@ async def says_goodbye(connection: Any) -> None:
 
 @each_conversation
 async def test_a_text_is_spoken_to_its_end_then_goodbye(
-    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server = gated_server(http_port=0, wyoming_port=0)
     async with connected(way, server) as connection:
@@ -289,7 +291,7 @@ async def test_a_text_is_spoken_to_its_end_then_goodbye(
 
 @each_conversation
 async def test_a_text_that_is_cut_off_ends_with_goodbye(
-    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server = gated_server(http_port=0, wyoming_port=0, grace_s=0.1)
     async with connected(way, server) as connection:

@@ -19,6 +19,12 @@ from dlpo_serving.scheduling.stream import AdmissionPolicy
 from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess, server_process
 from tests.serving.conftest import RunningServer
 
+Attack = Callable[..., AbstractContextManager[RunningServer]]
+Beside = Callable[..., AbstractContextManager["Neighbour"]]
+StartProcess = Callable[..., AbstractContextManager[ServerProcess]]
+Http2 = Callable[..., RawHttp2]
+HttpSpeech = Callable[..., http.client.HTTPResponse]
+
 
 class Neighbour:
     """Another caller, who has begun a stream before a test does its worst."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from http.client import HTTPResponse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,24 @@ from dlpo.text.common import phonemes
 from dlpo.v1 import speech_pb2
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S, refusal
-from tests.serving.conftest import RunningServer
-from tests.serving.spoken_by import by_grpc, by_http, by_riva, by_wyoming
+from tests.serving.conftest import RunningServer, StartServer
+from tests.serving.resilience.conftest import Attack, HttpSpeech
+from tests.serving.spoken_by import by_grpc, by_way
 
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 LONG = "fake*" + "1" * 100_000 + "x"
 MANY = {f"w{number}": "F IH1 SH" for number in range(5_000)}
 
 
-def test_a_long_name_of_a_language_is_refused(
-    attacked: Callable[..., AbstractContextManager[RunningServer]],
-) -> None:
+def test_a_long_name_of_a_language_is_refused(attacked: Attack) -> None:
     with attacked(wyoming_port=0) as server:
-        for reply in (
-            by_riva(server, text="Hi.", language_code=LONG),
-            by_wyoming(server, text="Hi.", voice={"language": LONG}),
-        ):
-            assert f"{len(LONG)} characters; expected 100 at most" in str(reply)
+        for way in ("Riva", "Wyoming"):
+            refused = by_way(way, server, "Hi.", language=LONG)
+            assert f"{len(LONG)} characters; expected 100 at most" in str(refused)
 
 
 def test_oversized_dictionary_is_refused_unread(
-    attacked: Callable[..., AbstractContextManager[RunningServer]], monkeypatch: pytest.MonkeyPatch
+    attacked: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ",".join(f"{word}  fɪʃ" for word in MANY)
     config = speech_pb2.SynthesisConfig(dictionary=MANY)
@@ -48,7 +44,7 @@ def test_oversized_dictionary_is_refused_unread(
         replies = [
             by_grpc(server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(config=config)),
             by_grpc(server, f"{RIVA}SynthesizeOnline", theirs),
-            by_http(server, "/v1/audio/speech", input="Hi.", dictionary=MANY),
+            by_way("speech", server, "Hi.", dictionary=MANY),
         ]
         monkeypatch.undo()
     for reply in replies:
@@ -71,9 +67,7 @@ def parsing_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
 
 def test_a_large_dictionary_is_parsed_by_a_worker(
-    attacked: Callable[..., AbstractContextManager[RunningServer]],
-    http_speech: Callable[..., HTTPResponse],
-    monkeypatch: pytest.MonkeyPatch,
+    attacked: Attack, http_speech: HttpSpeech, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = dict(list(MANY.items())[:900])
     theirs = ",".join(f"{word}  fɪʃ" for word in words)
@@ -105,7 +99,7 @@ def test_a_large_dictionary_is_parsed_by_a_worker(
 
 
 def test_a_dictionary_is_charged_like_a_text_after_admission(
-    start_server: Callable[..., RunningServer], tmp_path: Path
+    start_server: StartServer, tmp_path: Path
 ) -> None:
     from dlpo_serving.operations.keys import new_key
 

@@ -1,13 +1,13 @@
-"""Connections: a share for each address, none that stalls for ever, and local names only."""
+"""Connections and handshakes: a share for each address, an end to each, local names only."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -17,21 +17,29 @@ from dlpo_serving.operations.keys import new_key
 from dlpo_serving.protocols.http import connections
 from dlpo_serving.protocols.http.connections import owner_of
 from dlpo_serving.rpc import interceptor
-from tests.callers import WAIT_S, wait_until
-from tests.serving.conftest import RunningServer
+from tests.callers import WAIT_S, rest_of, wait_until
+from tests.serving.conftest import (
+    Authority,
+    GatedEngine,
+    RunningServer,
+    StartServer,
+    running_server,
+)
+from tests.serving.resilience.conftest import Attack
+
+GREEDY, OTHER = "127.0.0.2", "127.0.0.3"
+Connect = Callable[..., socket.socket]
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., socket.socket]]:
+def connect() -> Iterator[Connect]:
     """`connect(server, source)`: an idle connection from that address; closes with the test."""
     with ExitStack() as stack:
 
         def open_one(server: RunningServer, source: str = "127.0.0.1") -> socket.socket:
-            port = int(server.http_url.rstrip("/").rpartition(":")[2])
-            place = ("127.0.0.1", port)
-            return stack.enter_context(
-                closing(socket.create_connection(place, WAIT_S, source_address=(source, 0)))
-            )
+            place = ("127.0.0.1", int(server.http_url.rstrip("/").rpartition(":")[2]))
+            made = socket.create_connection(place, WAIT_S, source_address=(source, 0))
+            return stack.enter_context(closing(made))
 
         yield open_one
 
@@ -45,26 +53,20 @@ def status(connection: socket.socket, path: str = "/") -> int:
 
 @pytest.mark.parametrize("trusted", [False, True])
 def test_one_address_holds_a_quarter_and_probes_are_answered(
-    trusted: bool,
-    attacked: Callable[..., AbstractContextManager[Any]],
-    connect: Callable[..., socket.socket],
-    monkeypatch: pytest.MonkeyPatch,
+    trusted: bool, attacked: Attack, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 40)
-    greedy, other = "127.0.0.2", "127.0.0.3"
-    proxies = (greedy,) if trusted else ()
+    proxies = (GREEDY,) if trusted else ()
     with attacked(http_port=0, trusted_proxies=proxies) as server:
         for _ in range(10):
-            assert status(connect(server, greedy), "/healthz") == 200
-        eleventh = [status(connect(server, greedy), path) for path in ("/", "/readyz", "/healthz")]
+            assert status(connect(server, GREEDY), "/healthz") == 200
+        eleventh = [status(connect(server, GREEDY), path) for path in ("/", "/readyz", "/healthz")]
         assert eleventh == ([200] * 3 if trusted else [503, 200, 200])
-        assert status(connect(server, other)) == 200
+        assert status(connect(server, OTHER)) == 200
 
 
 def test_beyond_all_places_a_probe_is_still_answered(
-    attacked: Callable[..., AbstractContextManager[Any]],
-    connect: Callable[..., socket.socket],
-    monkeypatch: pytest.MonkeyPatch,
+    attacked: Attack, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 4)
     with attacked(http_port=0) as server:
@@ -86,10 +88,7 @@ def is_open(connection: socket.socket, data: bytes) -> bool:
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/openapi.json"])
 def test_replies_that_nobody_reads_do_not_hold_a_connection(
-    path: str,
-    attacked: Callable[..., AbstractContextManager[Any]],
-    connect: Callable[..., socket.socket],
-    monkeypatch: pytest.MonkeyPatch,
+    path: str, attacked: Attack, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SWEEP_S", "LATER_S"):
         monkeypatch.setattr(connections, name, 0.02)
@@ -158,17 +157,13 @@ def test_without_keys_only_private_names_are_served(
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[RunningServer]:
-    from tests.serving.conftest import running_server
-
     with running_server(
         http_host="0.0.0.0", http_port=0, allowed_hosts=("tts.example",), max_first_audio_s=1e6
     ) as server:
         yield server
 
 
-def test_with_keys_any_name_is_served(
-    start_server: Callable[..., RunningServer], tmp_path: Path
-) -> None:
+def test_with_keys_any_name_is_served(start_server: StartServer, tmp_path: Path) -> None:
     token = new_key(tmp_path / "keys.toml", "alice")
     server = start_server(http_port=0, keys_file=tmp_path / "keys.toml")
     connection = http.client.HTTPConnection(server.http_url.split("/")[2], timeout=WAIT_S)
@@ -179,7 +174,7 @@ def test_with_keys_any_name_is_served(
 
 
 def test_watches_and_reflection_of_one_address_have_a_limit(
-    attacked: Callable[..., AbstractContextManager[Any]], monkeypatch: pytest.MonkeyPatch
+    attacked: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interceptor, "MAX_OPEN", 20)
     with attacked() as server:
@@ -199,3 +194,100 @@ def test_watches_and_reflection_of_one_address_have_a_limit(
                 return False
 
         wait_until(watched)
+
+
+class TlsServer:
+    """An HTTPS port, and who connects to it."""
+
+    def __init__(self, start: StartServer, authority: Authority, connect: Connect) -> None:
+        served = authority.issue("server")
+        self._context = authority.context()
+        self._connect = connect
+        self._server = start(tls_certificate=served.certificate, tls_key=served.key, http_port=0)
+
+    def silent(self, source: str = GREEDY) -> socket.socket:
+        """A connection that does not begin its handshake."""
+        return self._connect(self._server, source)
+
+    def status(self, source: str, path: str = "/v1/voices") -> int:
+        with self._context.wrap_socket(self.silent(source), server_hostname="localhost") as tls:
+            return status(tls, path)
+
+
+@pytest.fixture
+def tls_server(
+    patient_server: StartServer,
+    authority: Authority,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> TlsServer:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 40)
+    return TlsServer(patient_server, authority, connect)
+
+
+def test_unfinished_handshakes_count_for_their_address(tls_server: TlsServer) -> None:
+    begun = [tls_server.silent() for _ in range(10)]
+    for one in begun[::2]:
+        one.sendall(b"\x16\x03\x01\x02\x00\x01")  # the beginning of a handshake
+    wait_until(lambda: tls_server.status(GREEDY) == 503)
+    assert tls_server.status(GREEDY, "/readyz") == 200
+    assert tls_server.status(OTHER) == 200
+    begun[0].close()
+    begun[1].close()
+    wait_until(lambda: tls_server.status(GREEDY) == 200)
+
+
+def test_unfinished_handshakes_end(tls_server: TlsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HANDSHAKE_S", 0.2)
+    begun = [tls_server.silent() for _ in range(10)]
+    begun[0].sendall(b"\x16\x03\x01\x02\x00\x01")
+    assert {rest_of(one) for one in begun} == {b""}
+    monkeypatch.setattr(connections, "HANDSHAKE_S", WAIT_S)
+    wait_until(lambda: tls_server.status(GREEDY) == 200)
+
+
+def test_malformed_handshake_ends_only_its_connection(tls_server: TlsServer) -> None:
+    for _ in range(60):  # more than there are places
+        plain = tls_server.silent()
+        plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        rest_of(plain)
+    assert tls_server.status(GREEDY) == 200
+
+
+@pytest.mark.parametrize("gate", ["open", "shut"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("format", ["mp3", "pcm"])
+def test_a_client_that_stops_sending_is_answered(
+    format: str,
+    version: str,
+    gate: str,
+    gated_server: StartServer,
+    gated_engine: GatedEngine,
+    connect: Connect,
+) -> None:
+    """As `nc -N` does; one that closes its socket instead frees its place, as other tests see."""
+    server = gated_server(http_port=0)
+    connection = connect(server)
+    if gate == "open":
+        gated_engine.free()
+    body = json.dumps({"input": "Hello.", "response_format": format})
+    head = f"POST /v1/audio/speech HTTP/{version}\r\nHost: localhost\r\nContent-Length: {len(body)}"
+    connection.sendall(f"{head}\r\nContent-Type: application/json\r\n\r\n{body}".encode())
+    connection.shutdown(socket.SHUT_WR)
+    if gate == "shut":
+        assert gated_engine.waiting.acquire(timeout=WAIT_S)
+        gated_engine.free()
+    reply = http.client.HTTPResponse(connection)
+    reply.begin()
+    assert reply.status == 200
+    assert len(reply.read()) > 1_000
+    assert connection.recv(1) == b""
+
+
+def test_an_idle_client_that_stops_sending_is_let_go(attacked: Attack, connect: Connect) -> None:
+    with attacked(http_port=0) as server:
+        connection = connect(server)
+        assert status(connection, "/healthz") == 200
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(100):
+            pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,13 @@ from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.rpc import interceptor
 from tests.callers import PATIENT, WAIT_S, Conversation
+from tests.serving.conftest import StartServer
+from tests.serving.protocols.callers import CONVERSING, WAYS, Socket
+from tests.serving.resilience.conftest import Http2
 
-CONTEXTS = "v1/text-to-speech/fake/multi-stream-input?output_format=pcm_24000"
+SOCKETS = [  # those that take more than one text
+    way for way in CONVERSING if isinstance(WAYS[way], Socket) and way != "ElevenLabs' socket"
+]
 REFUSED = re.compile("unknown token|key of this call has been deleted")  # as who notices first says
 STREAM = "/dlpo.v1.SpeechService/StreamSynthesize"
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
@@ -31,7 +36,7 @@ RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/SynthesizeOnline"
 class Guarded:
     """A server with keys for alice and bob; alice's can be deleted."""
 
-    def __init__(self, start_server: Callable[..., Any], folder: Path) -> None:
+    def __init__(self, start_server: StartServer, folder: Path) -> None:
         self.path = folder / "keys.toml"
         self.bob = new_key(self.path, "bob")
         self._of_bob = self.path.read_text()
@@ -49,7 +54,7 @@ class Guarded:
 
 @pytest.fixture
 def guarded(
-    patient_server: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    patient_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Guarded]:
     """Bob speaks during the test, and hears the same as alone."""
     monkeypatch.setattr("dlpo_serving.operations.files.POLL_S", 0.0)
@@ -61,52 +66,35 @@ def guarded(
         assert stream.finish() == alone
 
 
-async def test_a_web_socket_of_a_deleted_key_speaks_no_more(guarded: Guarded) -> None:
-    url = guarded.server.http_url
-    item = {"type": "message", "content": [{"text": "One fish."}]}
-    ask = {"type": "response.create", "response": {"input": [item]}}
+@pytest.mark.parametrize("way", SOCKETS)
+async def test_a_web_socket_of_a_deleted_key_speaks_no_more(way: str, guarded: Guarded) -> None:
+    socket: Any = WAYS[way]
+    async with socket.connected(guarded.server, headers=guarded.headers()) as connection:
+        await connection.speak("One fish.")
+        heard = await connection.hear(length=1)
+        assert (len(heard.audio) > 0, heard.error) == (True, "")
+        guarded.delete()
+        await connection.speak("Two fish.")
+        while not heard.error:
+            heard = await connection.hear()
+            assert heard.closed is None
+        assert REFUSED.search(heard.error)
+        assert (await connection.hear()).closed == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+async def test_a_deleted_key_speaks_no_more_of_its_utterance(guarded: Guarded) -> None:
     async with (
         aiohttp.ClientSession(headers=guarded.headers()) as session,
-        session.ws_connect(f"{url}v1/realtime") as realtime,
-        session.ws_connect(f"{url}{CONTEXTS}") as contexts,
-        session.ws_connect(f"{url}v1/audio/speech/stream") as pieces,
-        session.ws_connect(f"{url}tts/websocket") as cartesia,
-        session.ws_connect(f"{url}v1/speak") as deepgram,
-        session.ws_connect(f"{url}v1/realtime?intent=synthesize") as riva,
+        session.ws_connect(f"{guarded.server.http_url}v1/audio/speech/stream") as socket,
     ):
-        commit = {"type": "input_text.commit"}
-        transcript = {"transcript": "One fish.", "context_id": "a"}
-        await cartesia.send_json(transcript)
-        while (await cartesia.receive_json())["type"] != "done":
-            pass
-        assert (await deepgram.receive_json())["type"] == "Metadata"
-        for message in ({"type": "input_text.append", "text": "One fish."}, commit):
-            await riva.send_json(message)
-        while not (await riva.receive_json())["type"].endswith("speech.completed"):
-            pass
-        await realtime.send_json(ask)
-        while (await realtime.receive_json())["type"] != "response.done":
-            pass
-        await contexts.send_json({"text": "One fish. ", "context_id": "a", "flush": True})
-        assert (await contexts.receive_json())["audio"]
-        await pieces.send_json({"type": "begin", "input": "One fish. "})
-        await pieces.send_json({"type": "flush"})
-        assert (await pieces.receive_json())["type"] == "speech.info"
-
+        await socket.send_json({"type": "begin", "input": "One fish. "})
+        await socket.send_json({"type": "flush"})
+        assert (await socket.receive_json())["type"] == "speech.info"
         guarded.delete()
-        await realtime.send_json(ask)
-        await contexts.send_json({"text": "Two fish. ", "context_id": "b", "flush": True})
-        await pieces.send_json({"type": "text", "text": "Two fish. "})
-        await pieces.send_json({"type": "end"})
-        await cartesia.send_json(transcript)
-        await deepgram.send_json({"type": "Speak", "text": "Two fish. "})
-        await riva.send_json({"type": "input_text.append", "text": "Two fish."})
-        await riva.send_json(commit)
-
-        for socket in (realtime, contexts, pieces, cartesia, deepgram, riva):
-            heard = [message.data async for message in socket]
-            assert REFUSED.search(str(heard[-1]))
-            assert socket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
+        await socket.send_json({"type": "text", "text": "Two fish. "})
+        await socket.send_json({"type": "end"})
+        heard = [message.data async for message in socket]
+        assert REFUSED.search(str(heard[-1]))
 
 
 @pytest.mark.parametrize("protocol", ["dlpo", "riva"])
@@ -143,7 +131,7 @@ def test_a_grpc_call_of_a_deleted_key_takes_no_more_text(guarded: Guarded, proto
 
 
 def test_a_call_that_was_reset_is_sent_no_status(
-    guarded: Guarded, raw_http2: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    guarded: Guarded, raw_http2: Http2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = list[Exception]()
     abort = interceptor.abort

@@ -7,15 +7,10 @@ import gc
 import logging
 import re
 import shutil
-import subprocess
-import sys
 import weakref
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from http.client import HTTPResponse
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -23,52 +18,19 @@ from dlpo.errors import InputError
 from dlpo.v1 import speech_pb2
 from dlpo_serving import server as dlpo_server
 from dlpo_serving.client import CallError, SpeechClient
+from dlpo_serving.protocols.endpoints import Endpoints
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.request import SpeechRequest
+from dlpo_serving.server import EngineHungError
+from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.voices import registry
 from tests.callers import ONCE, WAIT_S, UnluckyEngine, fake_voice, lay, refusal, wait_until
-from tests.serving.resilience.conftest import Neighbour
+from tests.serving.conftest import GatedEngine, StartServer
+from tests.serving.resilience.conftest import Beside, HttpSpeech
 
 UNLUCKY = 13  # seed of the calls that go wrong
 TEXT = "Noise becomes speech, step by step."
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
-HUNG_SERVER = """
-import sys, threading
-from functools import partial
-from dlpo.text import TextFrontEnd
-from dlpo_serving import server
-from tests.fake_engine import FakeEngine
-from dlpo_serving.settings.server_settings import ServerSettings
-from dlpo_serving.voices.synthesizer import Synthesizer
-
-class HangingEngine(FakeEngine):
-    calls = 0
-
-    def denoise(self, *arguments):
-        HangingEngine.calls += 1
-        if HangingEngine.calls > WARM_UP:
-            threading.Event().wait()
-        return super().denoise(*arguments)
-
-WARM_UP = 10**9
-synthesizer = Synthesizer(HangingEngine(), TextFrontEnd())
-
-def load(settings):
-    return [synthesizer]
-
-run = server.run_server
-
-async def run_server(settings, stop, announce, *rest):
-    def announced(endpoints, voice):
-        global WARM_UP
-        WARM_UP = 0
-        announce(endpoints, voice)
-    return await run(settings, stop, announced, load)
-
-server.run_server = run_server
-server.HEARTBEAT_S, server.HANG_BEATS = 0.05, 3
-server.serve(ServerSettings(port=0, lanes=1, grace_s=0.1, log_level="error"))
-"""
 
 
 def unlucky_calls() -> dict[str, list[bytes]]:
@@ -89,9 +51,9 @@ def unlucky_calls() -> dict[str, list[bytes]]:
 
 
 def test_engine_failure_fails_only_its_calls(
-    patient_server: Callable[..., Any],
-    neighbour: Callable[..., AbstractContextManager[Neighbour]],
-    http_speech: Callable[..., HTTPResponse],
+    patient_server: StartServer,
+    neighbour: Beside,
+    http_speech: HttpSpeech,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def throw() -> None:
@@ -114,32 +76,43 @@ def hang_thrice(address: str) -> None:
     with SpeechClient(address, retries=ONCE) as client:
         for _ in range(3):
             with pytest.raises(CallError):
-                client.speak(SpeechRequest(TEXT, seed=UNLUCKY), timeout_s=WAIT_S)
+                client.speak(SpeechRequest(TEXT), timeout_s=WAIT_S)
 
 
-def test_a_server_whose_engine_hangs_ends_with_1_and_one_line(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            [sys.executable, "-c", HUNG_SERVER], stdout=subprocess.PIPE, stderr=errors, text=True
-        ) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            serving = re.match(r"SERVING \S+ on (\S+) after", process.stdout.readline())
-            assert serving, log.read_text()
-            hang_thrice(serving[1])
-            assert process.wait(WAIT_S) == 1
-        finally:
-            process.kill()
-    *_, last = log.read_text().splitlines()
-    assert last.startswith("error: the engine has hung 3 times")
+async def test_an_engine_that_hangs_thrice_ends_the_server(
+    gated_engine: GatedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dlpo_server, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(dlpo_server, "HANG_BEATS", 3)
+    settings = ServerSettings(port=0, lanes=1, grace_s=0.1)
+    calls: list[asyncio.Task[None]] = []
+    gated_engine.open.set()
+
+    def announce(endpoints: Endpoints, voice: str) -> None:
+        gated_engine.open.clear()
+        calls.append(asyncio.create_task(asyncio.to_thread(hang_thrice, endpoints.grpc_address)))
+
+    with pytest.raises(EngineHungError, match="the engine has hung 3 times"):
+        await dlpo_server.run_server(
+            settings, asyncio.Event(), announce, lambda _: [fake_voice(gated_engine)]
+        )
+    await calls[0]
+
+
+def test_a_server_that_gave_up_ends_with_1_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = Mock()
+    monkeypatch.setattr(dlpo_server.os, "_exit", ended)
+    monkeypatch.setattr(dlpo_server, "_serve", Mock(side_effect=EngineHungError("it hangs")))
+    dlpo_server.serve(ServerSettings(port=0))
+    ended.assert_called_once_with(1)
+    assert capsys.readouterr().err == "error: it hangs\n"
 
 
 def test_voices_that_come_corrupt_again_and_go_disturb_no_stream(
-    patient_server: Callable[..., Any],
-    neighbour: Callable[..., AbstractContextManager[Neighbour]],
+    patient_server: StartServer,
+    neighbour: Beside,
     caplog: pytest.LogCaptureFixture,
     tiny_bundle: Path,
     tmp_path: Path,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from dlpo_serving.protocols.http import socket_inbox, speech_socket
 from dlpo_serving.protocols.http import turns as parsing
 from dlpo_serving.protocols.openai_realtime import server as realtime
 from tests.serving.conftest import Clock
+from tests.serving.resilience.conftest import Attack
 
 CONTEXTS = "v1/text-to-speech/fake/multi-stream-input"
 COUNT = 4_000  # messages of a flood
@@ -56,7 +56,7 @@ def small_budget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("what", FLOODS)
 def test_small_messages_leave_turns_to_others(
-    what: str, attacked: Callable[..., Any], turns: Turns, monkeypatch: pytest.MonkeyPatch
+    what: str, attacked: Attack, turns: Turns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(realtime, "MAX_ERRORS", 10**9)
     monkeypatch.setattr(speech_socket, "MAX_KEEP_ALIVES", 10**9)
@@ -77,7 +77,7 @@ def test_small_messages_leave_turns_to_others(
     [("no JSON", "more than 5 invalid messages"), ("keep-alives", "more than 5 keep-alives")],
 )
 def test_a_budget_of_errors_and_keep_alives_ends_a_connection(
-    what: str, reason: str, attacked: Callable[..., Any]
+    what: str, reason: str, attacked: Attack
 ) -> None:
     with attacked(http_port=0) as server:
         path, *rest = FLOODS[what]
@@ -86,7 +86,7 @@ def test_a_budget_of_errors_and_keep_alives_ends_a_connection(
 
 
 def test_keep_alives_of_an_utterance_count_as_pieces(
-    attacked: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    attacked: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "MAX_PIECES", 50)
     path = f"{CONTEXTS}?output_format=pcm_24000"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.protocols.grpc.server import SERVICE
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.protocols.riva.server import RIVA_SERVICE
-from tests.serving.conftest import RunningServer
+from tests.serving.conftest import RunningServer, StartServer
 from tests.serving.spoken_by import by_grpc
 
 pytestmark = pytest.mark.full
@@ -127,7 +126,7 @@ firsts = st.sampled_from((
 
 
 @pytest.fixture
-def server(patient_server: Callable[..., RunningServer]) -> RunningServer:
+def server(patient_server: StartServer) -> RunningServer:
     return patient_server(http_port=0)
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import queue
+import asyncio
+import re
 import signal
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing
-from http.client import HTTPConnection, HTTPResponse
-from typing import Any
 from urllib.request import urlopen
 
 import grpc
@@ -19,15 +14,21 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.v1 import speech_pb2
 from dlpo_bench.load.hostile_clients import OpenCall
-from dlpo_serving.client import CallError, Flush, RetryPolicy, SpeechClient
-from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
-from dlpo_serving.request import SpeechRequest
-from tests.callers import WAIT_S, ServerProcess
-from tests.serving.conftest import RunningServer
-from tests.serving.resilience.conftest import Neighbour
-from tests.serving.spoken_by import by_grpc
+from dlpo_serving.client import SpeechClient
+from tests.callers import PATIENT, WAIT_S, Conversation, ServerProcess
+from tests.serving.conftest import RunningServer, StartServer
+from tests.serving.protocols.callers import WAYS, Post
+from tests.serving.resilience.conftest import (
+    Attack,
+    Beside,
+    Http2,
+    HttpSpeech,
+    Neighbour,
+    StartProcess,
+)
+from tests.serving.spoken_by import by_grpc, by_way
 
-DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
+DLPO = "/dlpo.v1.SpeechService/"
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 BOMBS = {
     "billion laughs": f'<!DOCTYPE s [<!ENTITY l0 "ha">{LAUGHS}]><speak>&l9;</speak>',
@@ -35,92 +36,47 @@ BOMBS = {
     "file": '<!DOCTYPE s [<!ENTITY a SYSTEM "file:///etc/passwd">]><speak>&a;</speak>',
     "depth": "<speak>" + "<p>" * 250 + "a" + "</p>" * 250 + "</speak>",
 }
-REFUSED = {
-    **{bomb: (text, "INVALID_ARGUMENT", 400) for bomb, text in BOMBS.items()},
-    "nothing": ("", "INVALID_ARGUMENT", 400),
-    "marks": (" ?! ...", "INVALID_ARGUMENT", 400),
-    "200,000 characters": ("word " * 40_000, "INVALID_ARGUMENT", 400),
-    "8 MiB": ("a" * (8 << 20), "RESOURCE_EXHAUSTED", 413),  # by gRPC itself
+REFUSED = BOMBS | {
+    "nothing": "",
+    "marks": " ?! ...",
+    "200,000 characters": "word " * 40_000,
 }
-VENDORS = {  # path -> the fields of a text and of a voice
-    "/v1/text-to-speech/fake": ("text", ""),
-    "/v1/text-to-speech/fake/stream/with-timestamps": ("text", ""),
-    "/tts/bytes": ("transcript", "voice"),
-    "/tts/sse": ("transcript", "voice"),
-    "/v1/speak": ("text", ""),
-    "/dev/captioned_speech": ("input", "voice"),
-    "/v1/jambonz": ("text", "voice"),
-}
-TEXTS = ("Noise becomes speech. ", "Is it not strange?")
-RETRIES = {
-    "maxAttempts": 5,
-    "initialBackoff": "0.5s",
-    "maxBackoff": "4s",
-    "backoffMultiplier": 2,
-    "retryableStatusCodes": ["RESOURCE_EXHAUSTED"],
-}
-# A busy machine refuses who comes just after others: not what is asked here.
-PATIENT = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": RETRIES}]})
+DOCUMENTS = [  # ways that take SSML
+    way
+    for way, caller in WAYS.items()
+    if "whole" in way or way == "Riva" or isinstance(caller, Post)
+]
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_bombs_and_extremes_are_refused_by_every_protocol(
-    what: str,
-    attacked: Callable[..., AbstractContextManager[RunningServer]],
-    http_speech: Callable[..., HTTPResponse],
-) -> None:
-    text, status, http_status = REFUSED[what]
-    is_ssml = what in BOMBS
-    request = speech_pb2.SynthesizeRequest(**{"ssml" if is_ssml else "text": text})
-    theirs = riva.SynthesizeSpeechRequest(text=text)
-    pieces = [
-        speech_pb2.IncrementalSynthesizeRequest(config={}),
-        speech_pb2.IncrementalSynthesizeRequest(text=text),
-    ]
-    calls = [
-        (f"{DLPO}Synthesize", request),
-        (f"{DLPO}StreamSynthesize", request),
-        (f"{RIVA}Synthesize", theirs),
-        (f"{RIVA}SynthesizeOnline", theirs),
-    ]
-    if not is_ssml:
-        calls.append((f"{DLPO}IncrementalSynthesize", *pieces))
+@pytest.mark.parametrize("way", ["Riva", *DOCUMENTS])
+def test_bombs_and_extremes_are_refused_by_every_api(way: str, attacked: Attack) -> None:
+    with attacked(http_port=0, wyoming_port=0) as server:
+        for what, text in REFUSED.items():
+            heard = asyncio.run(WAYS[way].speak(server, text))
+            assert (heard.audio, heard.error != "") == (b"", True), what
+            assert not re.search("root:|the server failed|internal_error", heard.error)
+
+
+@pytest.mark.parametrize("way", ["gRPC, whole", "speech", "Kokoro", "ElevenLabs", "Cartesia"])
+def test_extreme_settings_are_refused_by_every_api(way: str, attacked: Attack) -> None:
+    dictionary = {f"word{n}": "ɐ́̀" * 1_000 for n in range(5)}
     with attacked(http_port=0) as server:
-        assert {by_grpc(server, *call).split()[0] for call in calls} == {status}
-        reply = http_speech(server.http_url.split("/")[2], input=text, ssml=is_ssml)
-        assert reply.status == http_status
-        assert b"root:" not in reply.read()
+        assert b"lead_in_s" in by_way(way, server, "One fish.", lead_in_s=1e9)
+        assert b"dictionary" in by_way(way, server, "One fish.", dictionary=dictionary)
 
 
-def status_of(address: str, path: str, fields: dict[str, Any]) -> int:
-    connection = HTTPConnection(address, timeout=WAIT_S)
-    with closing(connection):
-        headers = {"Content-Type": "application/json"}
-        connection.request("POST", path, json.dumps(fields), headers)
-        return connection.getresponse().status
-
-
-@pytest.mark.parametrize("path", VENDORS)
-def test_bombs_and_extremes_are_refused_by_vendors_apis(
-    path: str, attacked: Callable[..., AbstractContextManager[RunningServer]]
+def test_extreme_texts_in_pieces_and_messages_are_refused(
+    attacked: Attack, http_speech: HttpSpeech
 ) -> None:
-    text_field, voice_field = VENDORS[path]
-    long = "1" * 50_000 + "x"
+    piece, large = speech_pb2.IncrementalSynthesizeRequest, "a" * (8 << 20)
     with attacked(http_port=0) as server:
-        address = server.http_url.split("/")[2]
-        for what, (text, _, status) in REFUSED.items():
-            assert status_of(address, path, {text_field: text}) == status, what
-        if voice_field:
-            for voice in (long, f"lj*{long}"):
-                fields = {text_field: "One fish.", voice_field: voice}
-                assert status_of(address, path, fields) == 400
-        dictionary = {f"word{n}": "ɐ́̀" * 1_000 for n in range(5)}
-        if path.startswith(("/tts", "/v1/text")):
-            fields = {text_field: "One fish.", "dictionary": dictionary}
-            assert status_of(address, path, fields) == 400
-        if path != "/v1/speak":  # whose settings are in its query
-            fields = {text_field: "One fish.", "lead_in_s": 1e9}
-            assert status_of(address, path, fields) == 400
+        for what in ("nothing", "marks", "200,000 characters"):
+            pieces = piece(config={}), piece(text=REFUSED[what])
+            refused = by_grpc(server, f"{DLPO}IncrementalSynthesize", *pieces)
+            assert refused.startswith("INVALID_ARGUMENT")
+        whole = by_grpc(server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(text=large))
+        assert whole.startswith("RESOURCE_EXHAUSTED")
+        assert http_speech(server.http_url.split("/")[2], input=large).status == 413
 
 
 @pytest.fixture
@@ -143,9 +99,7 @@ def conversations() -> Iterator[Callable[..., list[OpenCall]]]:
 
 
 def test_empty_conversations_leave_slots_to_others(
-    patient_server: Callable[..., Any],
-    conversations: Callable[..., list[OpenCall]],
-    neighbour: Callable[..., AbstractContextManager[Neighbour]],
+    patient_server: StartServer, conversations: Callable[..., list[OpenCall]], neighbour: Beside
 ) -> None:
     server = patient_server(max_streams=10)
     crowd = conversations(server.address, 20)
@@ -157,7 +111,7 @@ def test_empty_conversations_leave_slots_to_others(
 
 
 def test_idle_conversation_yields_its_slot(
-    patient_server: Callable[..., Any], conversations: Callable[..., list[OpenCall]]
+    patient_server: StartServer, conversations: Callable[..., list[OpenCall]]
 ) -> None:
     server = patient_server(max_streams=2, peer_share=1.0)
     (first,) = conversations(server.address, 1)
@@ -178,8 +132,7 @@ def test_idle_conversation_yields_its_slot(
 
 
 def test_crowd_of_conversations_causes_no_full_collection(
-    start_process: Callable[..., AbstractContextManager[ServerProcess]],
-    conversations: Callable[..., list[OpenCall]],
+    start_process: StartProcess, conversations: Callable[..., list[OpenCall]]
 ) -> None:
     def collections(server: ServerProcess) -> list[bytes]:
         with urlopen(f"http://{server.http_address}/metrics", timeout=WAIT_S) as reply:
@@ -196,65 +149,36 @@ def test_crowd_of_conversations_causes_no_full_collection(
         assert collections(server) == before
 
 
-def test_sigterm_drains_streams_of_every_protocol(
-    start_process: Callable[..., AbstractContextManager[ServerProcess]],
-    http_speech: Callable[..., HTTPResponse],
+def test_sigterm_drains_and_every_probe_says_so(
+    start_process: StartProcess, http_speech: HttpSpeech
 ) -> None:
     with (
         start_process("--max-first-audio-s", "1000") as server,
-        SpeechClient(server.address, retries=RetryPolicy(attempts=1)) as client,
-        grpc.insecure_channel(server.address, [("grpc.service_config", PATIENT)]) as channel,
-        ThreadPoolExecutor(1) as thread,
+        SpeechClient(server.address, retries=PATIENT) as client,
+        grpc.insecure_channel(server.address) as channel,
     ):
         health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         assert next(health).status == health_pb2.HealthCheckResponse.SERVING
-        alone = client.speak(SpeechRequest("".join(TEXTS))).audio
-        whole = http_speech(server.http_address, input=TEXTS[0] * 20).read()
-        text: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        riva_text: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        text.put(TEXTS[0])
-        riva_text.put(riva.SynthesizeSpeechRequest(text=TEXTS[0]))
-        written = (part for one in iter(text.get, None) for part in (one, Flush()))
-        stream = iter(client.stream_pieces(written, timeout_s=WAIT_S))
-        heard = next(stream).audio
-        call = channel.stream_stream(
-            f"{RIVA}SynthesizeOnline",
-            riva.SynthesizeSpeechRequest.SerializeToString,
-            riva.SynthesizeSpeechResponse.FromString,
-        )
-        riva_stream = call(iter(riva_text.get, None), timeout=WAIT_S)
-        riva_heard = next(riva_stream).audio
-        while (body := http_speech(server.http_address, input=TEXTS[0] * 20)).status != 200:
-            time.sleep(0.5)  # as above
-        http_heard = body.read(1000)
-
+        alone = client.speak(Neighbour.TEXT, timeout_s=WAIT_S).audio
+        stream = Conversation(client)
         for _ in range(3):
             server.process.send_signal(signal.SIGTERM)
-        watch = thread.submit(server.process.wait, WAIT_S)
-        refused = until_refused(client)
-
-        assert refused.code == grpc.StatusCode.UNAVAILABLE
         assert next(health).status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert http_speech(server.http_address, input="Hello").status == 503
-        text.put(TEXTS[1])
-        text.put(None)
-        riva_text.put(riva.SynthesizeSpeechRequest(text=TEXTS[1]))
-        riva_text.put(None)
-        heard += b"".join(chunk.audio for chunk in stream)
-        riva_heard += b"".join(reply.audio for reply in riva_stream)
-        http_heard += body.read()
-        assert watch.result(WAIT_S) == 0
+        assert stream.finish() == alone
+        assert server.process.wait(WAIT_S) == 0
         assert "Traceback" not in server.log.read_text()
 
-    assert heard == alone
-    assert len(riva_heard) == len(alone) // 2  # 16 bit, not 32
-    assert http_heard == whole
 
-
-def until_refused(client: SpeechClient) -> CallError:
-    """The signal is on its way."""
-    while True:
-        try:
-            client.speak(SpeechRequest("Hello"), timeout_s=WAIT_S)
-        except CallError as error:
-            return error
+def test_non_utf_8_metadata_leaks_and_logs_nothing(
+    server: RunningServer, raw_http2: Http2, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret, sent = {b"authorization": b"Bearer dlpo-SECRET-TOKEN" + b"\xff" * 70}, 0
+    hostile = raw_http2(server.address)
+    for number in range(200):
+        sent += hostile.begin(f"{DLPO}Nothing", 2 * number + 1, more=secret)
+    hostile.hear_ends(200)
+    assert by_grpc(server, f"{DLPO}ListVoices", speech_pb2.ListVoicesRequest()).startswith("OK")
+    assert "SECRET" not in caplog.text
+    assert "not UTF-8" in caplog.text
+    assert len(caplog.text) < 0.1 * sent

@@ -9,17 +9,17 @@ import queue
 import resource
 import socket
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from dlpo.v1 import speech_pb2
-from dlpo_bench.load.hostile_clients import PING, RST_STREAM, RawHttp2
+from dlpo_bench.load.hostile_clients import PING, RST_STREAM
 from dlpo_serving.client import RetryPolicy, SpeechClient
 from dlpo_serving.request import SpeechRequest
 from tests.callers import PATIENT, WAIT_S, ServerProcess, wait_until
-from tests.serving.resilience.conftest import Neighbour
+from tests.serving.resilience.conftest import Beside, Http2, StartProcess
 
 pytestmark = pytest.mark.full
 
@@ -32,9 +32,7 @@ MEMORY_KIB = 32 << 10  # that allocators may keep; a leaked connection or stream
 
 
 @pytest.fixture
-def replicas(
-    start_process: Callable[..., AbstractContextManager[ServerProcess]],
-) -> Iterator[tuple[ServerProcess, ServerProcess, str]]:
+def replicas(start_process: StartProcess) -> Iterator[tuple[ServerProcess, ServerProcess, str]]:
     """Two servers, and the address by which a client knows both."""
     with start_process() as first, start_process() as second:
         yield first, second, f"ipv4:{first.address},{second.address}"
@@ -62,17 +60,13 @@ def test_calls_without_audio_restart_at_another_replica(
 
 
 @pytest.fixture(scope="module")
-def server(
-    start_process: Callable[..., AbstractContextManager[ServerProcess]],
-) -> Iterator[ServerProcess]:
+def server(start_process: StartProcess) -> Iterator[ServerProcess]:
     with start_process() as process:
         yield process
 
 
 @pytest.fixture
-def unharmed(
-    server: ServerProcess, neighbour: Callable[..., AbstractContextManager[Neighbour]]
-) -> Iterator[ServerProcess]:
+def unharmed(server: ServerProcess, neighbour: Beside) -> Iterator[ServerProcess]:
     """The server, with a neighbour beside the test; then it must hold as little as before it."""
     with neighbour(server.address):
         pass  # so that what is made once is made
@@ -109,7 +103,7 @@ def test_a_thousand_connections_that_are_opened_and_dropped(
 
 
 def test_connections_that_are_reset_amid_their_streams(
-    unharmed: ServerProcess, raw_http2: Callable[..., RawHttp2]
+    unharmed: ServerProcess, raw_http2: Http2
 ) -> None:
     for _ in range(5):
         connection = raw_http2(unharmed.address)
@@ -130,7 +124,7 @@ def test_connections_that_are_reset_amid_their_streams(
 
 
 def test_calls_that_are_cancelled_as_fast_as_they_are_begun(
-    unharmed: ServerProcess, raw_http2: Callable[..., RawHttp2]
+    unharmed: ServerProcess, raw_http2: Http2
 ) -> None:
     connection = raw_http2(unharmed.address)
     with suppress(ConnectionError):  # the server may send such a client away
@@ -144,7 +138,7 @@ def test_calls_that_are_cancelled_as_fast_as_they_are_begun(
 
 
 def test_pings_without_end_are_answered_with_the_end(
-    unharmed: ServerProcess, raw_http2: Callable[..., RawHttp2]
+    unharmed: ServerProcess, raw_http2: Http2
 ) -> None:
     connection = raw_http2(unharmed.address)
 
@@ -157,7 +151,7 @@ def test_pings_without_end_are_answered_with_the_end(
 
 
 def test_more_calls_than_a_connection_may_have_wait_or_end(
-    unharmed: ServerProcess, raw_http2: Callable[..., RawHttp2]
+    unharmed: ServerProcess, raw_http2: Http2
 ) -> None:
     connection = raw_http2(unharmed.address)
     for number in range(3000):  # their requests never come
@@ -174,9 +168,7 @@ def test_a_server_asks_for_as_many_files_as_it_may_have(server: ServerProcess) -
 
 @pytest.mark.parametrize("endpoint", ["address", "http_address"])
 def test_out_of_descriptors_open_calls_finish(
-    endpoint: str,
-    start_process: Callable[..., AbstractContextManager[ServerProcess]],
-    neighbour: Callable[..., AbstractContextManager[Neighbour]],
+    endpoint: str, start_process: StartProcess, neighbour: Beside
 ) -> None:
     with start_process() as server, neighbour(server.address) as other:
         limit = server.figures()["files"] + 20

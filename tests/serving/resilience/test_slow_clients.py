@@ -7,16 +7,14 @@ import re
 import socket
 import urllib.request
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
 
 import pytest
 
 from dlpo.v1 import speech_pb2
-from dlpo_bench.load.hostile_clients import RawHttp2
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2
 from tests.callers import rest_of
 from tests.serving.conftest import RunningServer
+from tests.serving.resilience.conftest import Attack, Http2
 
 TEXT = "Noise becomes speech, step by step. " * 50
 TIMEOUT_S = 20.0
@@ -43,10 +41,7 @@ def stalled_calls(server: RunningServer) -> float:
     ids=["dlpo.v1", "Riva"],
 )
 def test_grpc_client_reading_byte_by_byte_is_dropped(
-    method: str,
-    message: bytes,
-    attacked: Callable[..., AbstractContextManager[Any]],
-    raw_http2: Callable[..., RawHttp2],
+    method: str, message: bytes, attacked: Attack, raw_http2: Http2
 ) -> None:
     with attacked(stall_s=0.3, http_port=0) as server:
         slow = raw_http2(server.address, window=1)
@@ -59,9 +54,7 @@ def test_grpc_client_reading_byte_by_byte_is_dropped(
                     slow.send(WINDOW_UPDATE, 0, stream, (1).to_bytes(4))
 
 
-def test_http_client_reading_byte_by_byte_is_dropped(
-    attacked: Callable[..., AbstractContextManager[Any]],
-) -> None:
+def test_http_client_reading_byte_by_byte_is_dropped(attacked: Attack) -> None:
     body = json.dumps({"input": TEXT, "response_format": "pcm", "speed": 0.5, "sample_rate": 48000})
     with attacked(stall_s=0.3, http_port=0) as server, socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -83,10 +76,7 @@ def test_http_client_reading_byte_by_byte_is_dropped(
 
 @pytest.mark.parametrize("sent", [None, b"", b"PRI * HTTP/2.0\r\n", b"\x16\x03\x01\x02\x00\x01"])
 def test_silent_connections_are_closed(
-    sent: bytes | None,
-    attacked: Callable[..., AbstractContextManager[Any]],
-    raw_http2: Callable[..., RawHttp2],
-    channel_options: Callable[..., None],
+    sent: bytes | None, attacked: Attack, raw_http2: Http2, channel_options: Callable[..., None]
 ) -> None:
     channel_options(server_handshake_timeout_ms=1000, max_connection_idle_ms=300)
     with attacked() as server:
@@ -98,9 +88,7 @@ def test_silent_connections_are_closed(
 
 
 def test_conversation_of_a_vanished_client_is_closed(
-    attacked: Callable[..., AbstractContextManager[Any]],
-    raw_http2: Callable[..., RawHttp2],
-    channel_options: Callable[..., None],
+    attacked: Attack, raw_http2: Http2, channel_options: Callable[..., None]
 ) -> None:
     pieces = speech_pb2.IncrementalSynthesizeRequest(config={}).SerializeToString()
     channel_options(keepalive_time_ms=300, **{"http2.ping_timeout_ms": 1000})
@@ -112,9 +100,7 @@ def test_conversation_of_a_vanished_client_is_closed(
         rest_of(half_open.socket)  # the server ends it: it answers no ping
 
 
-def test_headers_without_end_harm_nobody(
-    attacked: Callable[..., AbstractContextManager[Any]], raw_http2: Callable[..., RawHttp2]
-) -> None:
+def test_headers_without_end_harm_nobody(attacked: Attack, raw_http2: Http2) -> None:
     with attacked() as server:
         endless = raw_http2(server.address)
         endless.begin(f"{DLPO}StreamSynthesize", flags=0)
@@ -133,11 +119,7 @@ def test_headers_without_end_harm_nobody(
     ],
 )
 def test_a_call_whose_request_does_not_come_is_ended(
-    method: str,
-    started: bytes,
-    attacked: Callable[..., AbstractContextManager[Any]],
-    raw_http2: Callable[..., RawHttp2],
-    monkeypatch: pytest.MonkeyPatch,
+    method: str, started: bytes, attacked: Attack, raw_http2: Http2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlpo_serving.rpc.interceptor.REQUEST_S", 0.3)
     with attacked() as server:

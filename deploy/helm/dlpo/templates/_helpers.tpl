@@ -40,12 +40,70 @@ labels:
 {{- toYaml $resources }}
 {{- end }}
 
-{{- define "dlpo.confined" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop:
-    - ALL
+{{- /* Where pods go, and as whom they run. */}}
+{{- define "dlpo.placement" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- $onGpu := .Values.gpu.enabled }}
+{{- if and $onGpu .Values.gpu.runtimeClassName }}
+runtimeClassName: {{ .Values.gpu.runtimeClassName }}
+{{- end }}
+{{- with merge (dict) .Values.nodeSelector (ternary (dict "nvidia.com/gpu.present" "true") (dict) $onGpu) }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with concat (ternary (list (dict "key" "nvidia.com/gpu" "operator" "Exists" "effect" "NoSchedule")) (list) $onGpu) .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "dlpo.planBuilder" -}}
+- name: plans
+  image: "{{ include "dlpo.image" . }}"
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  args: [export, /opt/voices/heart, --tensorrt, --cache, /var/cache/plans, --out, /var/cache/dlpo/heart]
+  resources:
+    {{- include "dlpo.resources" . | nindent 4 }}
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  volumeMounts:
+    - name: plans
+      mountPath: /var/cache/plans
+    - name: voice
+      mountPath: /var/cache/dlpo
+    - name: tmp
+      mountPath: /tmp
+{{- end }}
+
+{{- define "dlpo.planVolumes" -}}
+- name: tmp
+  emptyDir:
+    sizeLimit: 2Gi
+- name: voice
+  emptyDir:
+    sizeLimit: 2Gi
+- name: plans
+  {{- if .Values.gpu.plansClaim }}
+  persistentVolumeClaim:
+    claimName: {{ .Values.gpu.plansClaim }}
+  {{- else }}
+  emptyDir:
+    sizeLimit: 2Gi
+  {{- end }}
 {{- end }}
 
 {{- define "dlpo.keysSecret" -}}

@@ -6,10 +6,11 @@ import asyncio
 import ipaddress
 import ssl
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from dlpo_serving.protocols.http.turns import SMALL_BYTES, ParsingTurns
 
@@ -20,6 +21,8 @@ REFUSAL_S = 1.0  # for which such a connection lasts at most
 HANDSHAKE_S = 10.0  # for a TLS handshake
 SWEEP_S = 1.0  # between two looks for connections whose client has stopped reading
 SLICE_BYTES = 16_384  # of what came that is read in one turn: 2,300 of the smallest frames
+SETTLE_S = 0.05  # in which the handler of what came before the end of input has begun
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"  # clients skip it; a closed socket resets it
 LATER_S = 2.0  # after the time in which whoever writes has had a chance to say why it ends
 
 Probe = Callable[[], tuple[int, str]]
@@ -124,6 +127,15 @@ class CountedConnection(asyncio.Protocol):
         self._handshake: asyncio.Task[None] | None = None
         self._paused = False
         self._stalled_s: float | None = None  # since when
+        self.is_answering = False
+        """from the beginning of a request's handler to its end"""
+        self.owes_head = False
+        """of a reply to that request"""
+        self.version = HttpVersion11
+        """of the request; with 1.0 nothing may come before the reply"""
+        self.has_ended = False
+        """the client sends no more"""
+        self._settled = False  # what came before that has been read
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`; with TLS, before the handshake, which counts too."""
@@ -204,8 +216,25 @@ class CountedConnection(asyncio.Protocol):
             self._wait_for_turn()
 
     def eof_received(self) -> bool | None:
-        """See `asyncio.Protocol`."""
-        return self._inner.eof_received() if self._inner and self._is_connected else None
+        """See `asyncio.Protocol`; a client that only stopped sending still gets its answer."""
+        if not self._inner or not self._is_connected or self._house.tls:
+            return None
+        self.has_ended = True
+        self.look_whether_gone()
+        return True
+
+    def look_whether_gone(self) -> None:
+        """End the connection if nothing is to be answered; find out if its client has closed it."""
+        if not self._transport or self._transport.is_closing():
+            return
+        if self.is_answering:
+            if self.owes_head and self.version >= HttpVersion11:
+                self._transport.write(INTERIM)
+        elif self._unread or not self._settled:
+            self._settled = not self._unread
+            asyncio.get_running_loop().call_later(SETTLE_S, self.look_whether_gone)
+        else:
+            self._transport.close()
 
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
@@ -238,6 +267,37 @@ class CountedConnection(asyncio.Protocol):
             self._stalled_s = now_s
         elif now_s - self._stalled_s > limit_s:
             self._transport.abort()
+
+
+def connection_of(request: web.Request) -> CountedConnection | None:
+    """The connection of a request for which the client waits, not a WebSocket's."""
+    connection = request.transport.get_protocol() if request.transport else None
+    is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
+    return connection if isinstance(connection, CountedConnection) and not is_socket else None
+
+
+@contextmanager
+def answering(request: web.Request) -> Iterator[None]:
+    """Note while a request is being answered."""
+    if (connection := connection_of(request)) is None:
+        yield
+        return
+    connection.is_answering = connection.owes_head = True
+    connection.version = request.version
+    try:
+        yield
+    finally:
+        connection.is_answering = False
+        if connection.has_ended and not connection.owes_head:  # the reply has been sent
+            connection.look_whether_gone()
+
+
+def begin_reply(request: web.Request, response: web.StreamResponse) -> None:
+    """Note that the head of a reply is sent; the last one to a client that sends no more."""
+    if connection := connection_of(request):
+        connection.owes_head = False
+        if connection.has_ended:
+            response.force_close()
 
 
 class Refusal(asyncio.Protocol):

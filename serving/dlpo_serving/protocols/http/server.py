@@ -22,7 +22,12 @@ from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.protocols.apis import HTTP_APIS
 from dlpo_serving.protocols.http.api import KEYS, ROUTES, authorization, definitions
 from dlpo_serving.protocols.http.catalog import catalog
-from dlpo_serving.protocols.http.connections import PROBES, Connections
+from dlpo_serving.protocols.http.connections import (
+    PROBES,
+    Connections,
+    answering,
+    begin_reply,
+)
 from dlpo_serving.protocols.http.detect_route import detection
 from dlpo_serving.protocols.http.hosts import check_host
 from dlpo_serving.protocols.http.pages import page_routes
@@ -120,7 +125,8 @@ def _call_middleware(
         method = f"{verb} {path.rstrip('/') or path}"
         headers = {name.lower(): value for name, value in request.headers.items()}
         level = logging.INFO if request.method == "POST" else logging.DEBUG  # probes are frequent
-        with scope.open(method, "http", request.remote or "", headers, level) as record:
+        called = scope.open(method, "http", request.remote or "", headers, level)
+        with answering(request), called as record:
             request[CALL] = record
             try:
                 check_host(request, hosts)
@@ -183,6 +189,7 @@ def not_found(request: web.Request) -> str:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    begin_reply(request, response)
     response.headers.update(EVERY_REPLY)
     if call := request.get(CALL):
         response.headers[REQUEST_ID] = call.id

@@ -123,7 +123,7 @@ class SuccessiveTexts:
     async def _speak(self) -> None:
         while self._waiting:
             body, pieces = self._waiting.popleft()
-            await self._sockets.utter(self._method, self.reply, body, pieces)
+            await self._sockets.utter(self._method, self.reply.another(), body, pieces)
 
 
 @asynccontextmanager

@@ -68,9 +68,7 @@ def test_a_stream_has_info_then_audio_then_totals(server: RunningServer) -> None
     assert totals.samples == len(audio_of(parts)) // 2
 
 
-def test_text_letter_by_letter_equals_the_whole(
-    server: RunningServer,
-) -> None:
+def test_text_letter_by_letter_equals_the_whole(server: RunningServer) -> None:
     parts = parts_of(server, [CONFIG, *texts(TEXT)])
 
     whole = parts_of(server, [CONFIG, *texts([TEXT])])
@@ -108,33 +106,6 @@ def test_flush_speaks_what_has_no_end_yet(server: RunningServer, writer: Writer)
     heard += [word.word for part in rest for word in part.audio.words]
     assert heard == ["noise", "becomes", "speech"]
     assert rest[-1].totals.processed_text == "noise becomes\nspeech"
-
-
-@pytest.mark.parametrize(
-    ("requests", "field"),
-    [
-        (texts(["Hello."]), "config"),
-        ([FLUSH], "config"),
-        ([Request()], "config"),
-        ([CONFIG, *texts(["Hello. "]), CONFIG], "config"),
-        ([CONFIG, Request()], "part"),
-        ([CONFIG], "text"),
-        ([CONFIG, *texts(["?!", "..."])], "text"),
-        ([CONFIG, *texts(["word "] * 500)], "text"),
-        ([Request(config={"speed": 9})], "config.speed"),
-        ([Request(config={"encoding": 99})], "config.encoding"),
-    ],
-    ids=[
-        "text first", "flush first", "empty first", "config twice", "empty message",
-        "no text", "no words", "too long", "speed", "encoding",
-    ],
-)  # fmt: skip
-def test_invalid_argument_names_the_field(
-    server: RunningServer, requests: list[Request], field: str
-) -> None:
-    refused = refusal(server.stub.IncrementalSynthesize, iter(requests))
-
-    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
 def test_undecodable_bytes_are_an_invalid_argument(server: RunningServer) -> None:
