@@ -7,7 +7,6 @@ Writes ``dlpo/text/en_us/lexicon.bin``, see `dlpo.text.en_us.lexicon`.
 
 from __future__ import annotations
 
-import argparse
 import sqlite3
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -55,11 +54,8 @@ def to_arpabet(ipa: str) -> tuple[str, ...]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=OUTPUT)
-    output = parser.parse_args().output
-    write_lexicon(output, rows_of_gruut())
-    print(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
+    write_lexicon(OUTPUT, rows_of_gruut())
+    print(f"{OUTPUT}: {OUTPUT.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":
