@@ -13,13 +13,7 @@ from numpy.typing import NDArray
 from dlpo.errors import InputError
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.endings import MOVEMENT, QUESTION, RISES, title_of
-from dlpo_bench.judging import (
-    CHARACTER_ERRORS,
-    ERROR_KINDS,
-    SIGNAL_MEASURES,
-    WORD_ERRORS,
-    Quality,
-)
+from dlpo_bench.judging import CHARACTER_ERRORS, ERROR_KINDS, SIGNAL_MEASURES, WORD_ERRORS, Quality
 from dlpo_bench.statistics import Paired
 from dlpo_bench.tables import Figures, estimate, table
 

@@ -28,11 +28,7 @@ from dlpo.judges.judge import (
 )
 from dlpo.judges.word_errors import character_errors, characters_of, word_errors, words_of
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, read_audio
-from dlpo_bench.signals import (
-    f0_spread_semitones,
-    mel_spread_db,
-    with_ends,
-)
+from dlpo_bench.signals import f0_spread_semitones, mel_spread_db, with_ends
 from dlpo_bench.statistics import Estimate, Paired, mean, paired, ratio_of_sums
 from dlpo_bench.systems import RECORDINGS, Say
 

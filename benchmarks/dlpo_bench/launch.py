@@ -16,13 +16,7 @@ from dlpo_bench.judging import JudgePanel, SystemScores, check_baseline, judge_s
 from dlpo_bench.options import EvaluationOptions, SentenceChoice
 from dlpo_bench.panel import load_panel
 from dlpo_bench.record import Measured
-from dlpo_bench.systems import (
-    RECORDED,
-    System,
-    names_in_folders,
-    only_bundle,
-    open_systems,
-)
+from dlpo_bench.systems import RECORDED, System, names_in_folders, only_bundle, open_systems
 from dlpo_bench.tables import show
 
 

@@ -16,6 +16,7 @@ that has frames; its index then says so in `lacks`.
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ DTYPES: dict[str, type[np.generic]] = {
 PER_SYMBOL = ("symbols", "durations")
 PER_SAMPLE = ("audio", "phase")
 LJSPEECH = "LJSpeech-1.1 (public domain)"
+MEASURED = re.compile(r"(.*), ([\d+ ]+) minutes")  # of `describe_speech`
 Arrays = Mapping[str, NDArray[Any]]
 """The arrays of one clip, by the keys of `DTYPES`."""
 
@@ -328,6 +330,14 @@ def describe_speech(datasets: Sequence[Dataset]) -> str:
 
 
 def speech_learned(known: Sequence[str], datasets: Sequence[Dataset]) -> str:
-    """`describe_speech` of some datasets after what a network knew before, each named once."""
-    parts = "; ".join([*known, describe_speech(datasets)]).split("; ")
-    return "; ".join(dict.fromkeys(parts))
+    """`describe_speech` of some datasets after what a network knew before: each origin once, with
+    the minutes of every set of its speech, as `43 + 12 minutes`."""
+    minutes: dict[str, dict[str, None]] = defaultdict(dict)
+    for part in "; ".join([*known, describe_speech(datasets)]).split("; "):
+        measured = MEASURED.fullmatch(part)
+        origin, lengths = measured.groups() if measured else (part, "")
+        minutes[origin] |= dict.fromkeys(lengths.split(" + "))
+    return "; ".join(
+        f"{origin}, {' + '.join(lengths)} minutes" if any(lengths) else origin
+        for origin, lengths in minutes.items()
+    )

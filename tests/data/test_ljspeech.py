@@ -14,7 +14,7 @@ import pytest
 
 from dlpo.audio import read_wav
 from dlpo.data import ljspeech
-from dlpo.data.dataset import Corpora
+from dlpo.data.dataset import Corpora, speech_learned
 from dlpo.data.ljspeech import Prepared, prepare, split_of
 from dlpo.data.options import CorpusSpeaker, FeatureSet
 from dlpo.errors import DataError, InputError
@@ -204,6 +204,13 @@ def test_sessions_become_voices_of_the_speaker(corpus: Path) -> None:
         "LJ002-0181": "ann/LJ002",
         "LJ003-0001": "ann",  # has no recording
     }
+
+
+def test_stages_that_hear_an_origin_again_add_only_its_minutes(tiny_dataset: Path) -> None:
+    heard = Corpora([tiny_dataset]).datasets
+    known = ["LJSpeech-1.1 (public domain), 37 minutes; my voice", "my voice; other, 2 minutes"]
+    once = "LJSpeech-1.1 (public domain), 37 + 0 minutes; my voice; other, 2 minutes"
+    assert speech_learned(known, heard) == speech_learned([once], heard) == once
 
 
 def test_a_dataset_names_its_language(corpus: Path, tiny_dataset: Path, tmp_path: Path) -> None:

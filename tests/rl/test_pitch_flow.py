@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.tuning import EndingsTuning
-from dlpo.data.dataset import Corpora, describe_speech
+from dlpo.data.dataset import Corpora
 from dlpo.errors import ConfigError, DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE
 from dlpo.rl.core.objective import Objective
@@ -126,8 +126,8 @@ def test_only_the_flow_learns(voice: Path, tiny_dataset: Path, texts: Path, tmp_
     assert all(name.startswith("contour.flow.") for name in changed)
     assert after.provenance.tuned is not None
     assert (after.provenance.tuned.method, after.provenance.tuned.reward) == ("dlpo", "endings")
-    heard = describe_speech(Corpora([tiny_dataset]).datasets)
-    assert after.provenance.corpus == f"{before.provenance.corpus}; {heard}"
+    assert before.provenance.corpus == "LJSpeech-1.1 (public domain), 37 minutes"
+    assert after.provenance.corpus == "LJSpeech-1.1 (public domain), 37 + 0 minutes"
 
 
 def test_a_resumed_run_is_the_same_to_the_bit(

@@ -13,9 +13,7 @@ import numpy as np
 
 from dlpo.errors import DlpoError, EngineError, InputError
 from dlpo_bench.compare import compare_medians
-from dlpo_bench.load.calls import (
-    TestedServer,
-)
+from dlpo_bench.load.calls import TestedServer
 from dlpo_bench.load.endpoints import check_endpoint
 from dlpo_bench.load.levels import (
     Clients,
