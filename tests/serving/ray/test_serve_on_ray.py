@@ -18,8 +18,8 @@ from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.client import CallError, SpeechClient
 from dlpo_serving.request import SpeechRequest
 from tests.callers import ONCE, PATIENT, WAIT_S, Conversation, wait_until
+from tests.serving.protocols.callers import by_way
 from tests.serving.ray.conftest import RayServer
-from tests.serving.spoken_by import by_way
 
 FIRST = Conversation.FIRST
 

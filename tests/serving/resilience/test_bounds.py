@@ -17,8 +17,8 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S, refusal
 from tests.serving.conftest import RunningServer, StartServer
+from tests.serving.protocols.callers import by_grpc, by_way
 from tests.serving.resilience.conftest import Attack, HttpSpeech
-from tests.serving.spoken_by import by_grpc, by_way
 
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 LONG = "fake*" + "1" * 100_000 + "x"
