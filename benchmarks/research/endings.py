@@ -36,7 +36,7 @@ from dlpo.errors import DataError
 from dlpo.model.contour import Flow
 from dlpo.rl.core.loop import DrawnBatch
 from dlpo.rl.ending_figures import EndingFigures
-from dlpo.rl.ending_prompts import EndingPrompt, in_language, read_all_prompts
+from dlpo.rl.ending_prompts import EndingPrompt, in_language, read_ending_prompts
 from dlpo.rl.endings import RISING, EndingKind, bend
 from dlpo.rl.endings_tuner import EndingsCollector, EndingsTuner, endings_objective
 from dlpo.rl.pitch_conditioning import PitchConditioning, in_time
@@ -100,7 +100,7 @@ def read_tests(files: Sequence[str]) -> list[EndingPrompt]:
     return found
 
 
-class Reader:
+class FlowReader:
     """Reads a flow: how it ends the test's texts, and what became of the rest.
 
     Args:
@@ -147,7 +147,7 @@ class ReadRun(EndingsTuner):
     Readings are kept as READINGS/UPDATE.npz beside its log.
     """
 
-    reader: Reader
+    reader: FlowReader
 
     def _validate(self) -> Mapping[str, float | Tensor]:
         found = self.reader.read(self.averaged_flow())
@@ -192,9 +192,10 @@ def main(
 ) -> None:
     """Run the arms, print and record how each ends sentences."""
     torch.set_num_threads(1)
-    base, corpora = load_checkpoint(checkpoint), Corpora(data, [1.0] * len(data))
-    prompts = read_all_prompts(texts, without)
-    reader = ReadRun.reader = Reader(base, read_tests(test), corpora)
+    base = load_checkpoint(checkpoint)
+    corpora = Corpora(data, [1.0] * len(data))
+    prompts = read_ending_prompts(texts, without)
+    reader = ReadRun.reader = FlowReader(base, read_tests(test), corpora)
     start = reader.read(reader.figures.policy.flow) | {"update": np.array(0.0)}
     found, runs, curves = dict[str, Any](), dict[str, Any](), dict[str, list[Curve]]()
     for number, label in itertools.product(seed or [0], arm or ARMS):
@@ -232,9 +233,9 @@ def curve_of(folder: Path, start: Mapping[str, Array]) -> Curve:
 def summary(
     curve: Curve, rising: NDArray[np.bool_], chosen: Sequence[Any] = (slice(None), slice(None))
 ) -> dict[str, Array]:
-    """(U,) semitones by which questions end higher than before, shares of them and of the other
-    sentences that rise, the change of the rest of a sentence in semitones (root mean square), its
-    spread over that before tuning, and the CRPS.
+    """(U,) semitones by which questions end higher than before, and others; the share of questions
+    that rise; the change of the rest of a sentence in semitones (root mean square), its spread over
+    that before tuning, and the CRPS.
 
     Args:
         curve: (U, T) of texts and (U, R) of recordings.
@@ -242,69 +243,53 @@ def summary(
         chosen: texts and recordings; all by default.
     """
     texts, recordings = chosen
-    up, risen = rising[texts], curve["risen"][:, texts]
+    up, ends = rising[texts], curve["movement"][:, texts] - curve["movement"][:1, texts]
     square, own = (np.nanmean(curve[f"rest_{name}"][:, texts], 1) for name in ("square", "own"))
-    ends = np.nanmean(curve["movement"][:, texts][:, up], 1)
     return {
         "update": curve["update"],
-        "up_st": ends - ends[0],
-        "risen": risen[:, up].mean(1),
-        "others_risen": risen[:, ~up].mean(1),
+        "up_st": np.nanmean(ends[:, up], 1),
+        "others_up_st": np.nanmean(ends[:, ~up], 1),
+        "risen": curve["risen"][:, texts][:, up].mean(1),
         "rest_st": square**0.5,
         "spread": (own / own[0]) ** 0.5,
         "crps": curve["crps"][:, recordings].mean(1),
     }
 
 
-def at_rise(figures: Curve, rise: float) -> dict[str, float]:
-    """(U,) figures where questions first end so much higher; NaN if they never do."""
-    for k, (before, after) in enumerate(itertools.pairwise(figures["up_st"])):
-        if before < rise <= after:
-            share = (rise - before) / (after - before)
-            return {name: (1 - share) * y[k] + share * y[k + 1] for name, y in figures.items()}
-    return dict.fromkeys(figures, np.nan)
+def at_rise(figures: Curve, rise: float, name: str) -> float:
+    """A figure where questions first end so much higher; NaN if they never do."""
+    up, of = figures["up_st"], figures[name]
+    above = np.flatnonzero((up[:-1] < rise) & (rise <= up[1:]))
+    return float(np.interp(rise, up[above[0] :][:2], of[above[0] :][:2])) if len(above) else np.nan
 
 
 def compared(
     curves: Mapping[str, Sequence[Curve]], rising: NDArray[np.bool_]
 ) -> dict[str, dict[str, Any]]:
-    """Of each arm the figures at the end and at each of `RISES`, with intervals; `over_control` is
-    CRPS less that of the control of the same seed after as many updates; `less DLPO` is paired."""
+    """Of each arm the figures at each of `RISES`, means over seeds, with intervals; `over_control`
+    is CRPS less that of the control of the same seed after as many updates; `less DLPO` is paired.
+    """
     rng = np.random.default_rng(SEED)
     sizes = len(curves["DLPO"]), len(rising), curves["DLPO"][0]["crps"].shape[1]
-    drawn = [[np.arange(size) for size in sizes]]
-    drawn += [[rng.integers(size, size=size) for size in sizes] for _ in range(RESAMPLES)]
-    rows = [_resampled(curves, rising, *chosen) for chosen in drawn]
+    rows: dict[tuple[str, str], list[float]] = {}
+    for resample in range(1 + RESAMPLES):
+        drawn = [rng.integers(n, size=n) if resample else np.arange(n) for n in sizes]
+        control = [summary(curve, rising, drawn[1:])["crps"] for curve in curves["control"]]
+        for label, of_arm in curves.items():
+            read = [summary(curve, rising, drawn[1:]) for curve in of_arm]
+            for figures, crps in zip(read, control, strict=True):
+                figures["over_control"] = figures["crps"] - crps
+            for rise, name in itertools.product(RISES, read[0]):
+                mean = float(np.mean([at_rise(read[seed], rise, name) for seed in drawn[0]]))
+                rows.setdefault((label, f"at {rise:g}/{name}"), []).append(mean)
     found: dict[str, dict[str, Any]] = {}
-    for (label, name), value in rows[0].items():
-        of = np.array([row[label, name] for row in rows])
-        beside = of - np.array([row["DLPO", name] for row in rows])
-        for key, values in ((name, of), (f"{name}, less DLPO", beside)):
-            if np.isfinite(value) and np.isfinite(values[0]):
+    for (label, name), of in rows.items():
+        beside = np.subtract(of, rows["DLPO", name])
+        for key, values in ((name, np.array(of)), (f"{name}, less DLPO", beside)):
+            if np.isfinite(values[0]):
                 known = values[np.isfinite(values)]
                 found.setdefault(label, {})[key] = of_resamples(values[0], known).figure
     return found
-
-
-def _resampled(
-    curves: Mapping[str, Sequence[Curve]],
-    rising: NDArray[np.bool_],
-    seeds: NDArray[np.int64],
-    *chosen: NDArray[np.int64],
-) -> dict[tuple[str, str], float]:
-    """(arm, figure) -> mean over seeds."""
-    rows: dict[tuple[str, str], list[float]] = {}
-    for seed in seeds:
-        control = summary(curves["control"][seed], rising, chosen)["crps"]
-        for label, of_arm in curves.items():
-            figures = summary(of_arm[seed], rising, chosen)
-            figures["over_control"] = figures["crps"] - control
-            for name in figures:
-                rows.setdefault((label, f"at the end/{name}"), []).append(figures[name][-1])
-            for rise in RISES:
-                for name, value in at_rise(figures, rise).items():
-                    rows.setdefault((label, f"at {rise:g}/{name}"), []).append(value)
-    return {key: float(np.mean(values)) for key, values in rows.items()}
 
 
 def shown(figures: Mapping[str, Any]) -> dict[str, Any]:

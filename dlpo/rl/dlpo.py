@@ -30,7 +30,8 @@ its training loss on a draw, makes that likelier, which is advantage-weighted ma
 
 On a flow the squared distance from the untuned predictions can be added as a further anchor
 (`matching_kl`; `kl_outside` where no reward is). With the loss in the return, at equal weights, a
-run of WaveGrad 2 in small got worse by every judge of docs/tuning.md.
+run of WaveGrad 2 in small got worse by every judge (benchmarks/records/studies,
+tuning-comparison-20261127T004405Z).
 
 It needs: a flow, or a chain with noisy steps; two or more draws of a prompt, rewards unless
 alpha = 0, recordings unless beta = 0 or `guide` is return.

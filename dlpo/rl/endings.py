@@ -5,8 +5,7 @@
     R     -distance of M from what the text asks for, see `TARGETS`; at least -`FARTHEST`
 
 M is linear in the contour's points, since frames are weighted means of points: `movement_weights`.
-The reward needs no judge and costs nothing, can be checked by hand, and a recognizer that took no
-part hears what it asks for (docs/tuning.md).
+The reward needs no judge, costs nothing and can be checked by hand.
 
 References: Bolinger, Intonation and Its Uses, 1989 (questions, tags, alternatives); Pierrehumbert
 and Hirschberg 1990 (continuation rises).
@@ -46,9 +45,7 @@ TARGETS: dict[EndingKind, tuple[float, float]] = {
     "list_item": (0.0, 7.0),
     "statement": (-10.0, -3.0),
 }
-"""Semitones that an ending may move by without loss. LJSpeech's recorded statements move by -2.2 in
-the median, half of them by -5.1 to 1.2, nine in ten by at least -10; pauses at commas by -0.3, half
-by -4.5 to 3.4 (193 and 234 endings). Questions are as Bolinger describes them: those with "or" and
+"""Semitones that an ending may move by without loss. As Bolinger has them, questions with "or" and
 with question words fall, tags may go either way, items of a list stay up until the last."""
 
 

@@ -123,8 +123,8 @@ class PitchFlow(FlowPolicy[PitchBatch]):
             recorded: contours of recordings.
             generator: draws noise and times, on the CPU.
             draws: of both per recording; `times` by default.
-            learns: with dropout, hidden symbols and noise on durations, as the contour was trained:
-                a few minutes of pitch are soon memorized. Without, to measure it.
+            learns: with dropout, hidden symbols and noise on durations, as the contour was trained.
+                Without, to measure it.
         """
         training = replace(LEARNED if learns else MEASURED, draws=draws or self.times)
         embedded, _ = self.recorded_voices(recorded)

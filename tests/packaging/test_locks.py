@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterable
 from importlib import metadata
@@ -129,6 +131,28 @@ def test_a_lock_for_gpus_is_of_one_cuda(
     assert found[runtime].major == cuda
     other = f"cu{25 - cuda}"
     assert not [package for package in found if other in package]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["gpu", "gpu-cuda12"])
+def test_uv_resolves_an_environment_of_gpus(name: str, tmp_path: Path) -> None:
+    """From nothing, as pip would; `scripts/lock` prefers the versions that are locked."""
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = tmp_path / "constraints.txt"
+    pins.write_text("\n".join(line for line in lines if name == "gpu" or line[:5] != "cuda-"))
+    asked = [word for extra in EXTRAS[name] for word in ("--extra", extra)]
+    resolve = [shutil.which("uv") or "uv", "pip", "compile", "--universal", "--python-version"]
+    done = subprocess.run(
+        [*resolve, "3.11", "--no-annotate", "--constraints", pins, *asked, "pyproject.toml"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "Failed to fetch" in done.stderr:
+        pytest.skip("needs packages from a package index")
+    assert done.returncode == 0, done.stderr
+    found = set(done.stdout.splitlines())
+    nvidia = {f"{p}=={v}" for p, v in versions(name, "3.11").items() if "tensorrt" in p}
+    assert nvidia
+    assert nvidia <= found
 
 
 def closure(*extras: str) -> set[str]:

@@ -29,7 +29,7 @@ def test_program_runs(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "127.0.0.1:50051" in program
+    assert ("Client(" in program) == ("127.0.0.1:50051" in program)
     monkeypatch.chdir(tmp_path)
 
     exec(program.replace("127.0.0.1:50051", server.address), {"__name__": "docs"})

@@ -142,7 +142,7 @@ def test_crowd_of_conversations_causes_no_full_collection(
         assert figure(server.http_address, full) == before > 0
 
 
-def test_sigterm_drains_and_is_told_by_every_probe(
+def test_sigterm_drains_and_every_probe_says_so(
     start_process: StartProcess, http_speech: HttpSpeech
 ) -> None:
     with (

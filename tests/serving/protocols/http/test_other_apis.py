@@ -97,6 +97,15 @@ def test_captions_and_audio_come_in_one_object(
     spoken = json.loads(reply.read())
     assert base64.b64decode(spoken["audio"]) == whole
     assert [one["word"] for one in spoken["timestamps"]] == TEXT.split()
+    tagged = {
+        **asked,
+        "input": f"[rate:0.8]{TEXT} [pause:1s][voice:af_heart]{TEXT}",
+        "allow_voice_tags": True,
+    }
+    slower = client.post(server, {**tagged, "stream": False}, path="/dev/captioned_speech")
+    spoken = json.loads(slower.read())
+    assert len(base64.b64decode(spoken["audio"])) > 2.1 * len(whole) + 2 * 22_050
+    assert [one["word"] for one in spoken["timestamps"]] == 2 * TEXT.split()
     reply = client.post(server, b'"af_a(2)+af_b(1)"', path="/v1/audio/voices/combine")
     assert "give the mix as the voice" in json.loads(reply.read())["error"]["message"]
 
