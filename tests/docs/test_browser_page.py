@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver import Chrome, Keys
 
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo_serving.errors import RequestError
@@ -352,9 +352,7 @@ def test_it_is_used_by_keyboard_alone(site: StaticSite, browser: Chrome) -> None
     page.press(Keys.TAB)
     assert page.focused == "text"
     page.press("Typed.")
-    ActionChains(browser).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(
-        Keys.CONTROL
-    ).perform()
+    page.press_with_control(Keys.ENTER)
     page.wait_for(lambda: page.text_of("status").startswith("Spoke "), LOADING_S)
     reached = []
     for _ in range(9):
