@@ -13,13 +13,7 @@ from numpy.typing import NDArray
 from dlpo.errors import InputError
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.endings import MOVEMENT, QUESTION, RISES, title_of
-from dlpo_bench.judging import (
-    CHARACTER_ERRORS,
-    ERROR_KINDS,
-    SIGNAL_MEASURES,
-    WORD_ERRORS,
-    Quality,
-)
+from dlpo_bench.judging import CHARACTER_ERRORS, ERROR_KINDS, SIGNAL_MEASURES, WORD_ERRORS, Quality
 from dlpo_bench.statistics import Paired
 from dlpo_bench.tables import Figures, estimate, table
 
@@ -99,8 +93,8 @@ def samples(
         "matched": quality.matched,
         "recognisers": {m: r.name for m, r in quality.panel.recognizers.items()},
         "left_out": dict(quality.panel.left_out),
-        "failures": [[f.system, f.clip_id, f.take, f.measure, f.reason] for f in quality.failures],
-        "silent": list(quality.silent),
+        "failures": [list(failure) for failure in quality.failures],
+        "silent": quality.silent,
         "systems": {
             system: {
                 "about": dict((about or {}).get(system, {})),

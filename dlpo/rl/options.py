@@ -145,6 +145,6 @@ class TuneOptions:
             raise InputError(
                 "--reward endings draws sentences from texts; give --texts FILE (id|text)"
             )
-        from dlpo.rl.ending_prompts import read_all_prompts
+        from dlpo.rl.ending_prompts import read_ending_prompts
 
-        return read_all_prompts(self.texts, self.without)
+        return read_ending_prompts(self.texts, self.without)

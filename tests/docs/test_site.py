@@ -8,19 +8,16 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from functools import partial
 from html import unescape
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from selenium.webdriver import Chrome
 
 from dlpo_serving.encodings.sound_file import SoundFile
+from tests.static_site import StaticSite
 
 if importlib.util.find_spec("zensical") is None:
     pytest.skip("zensical is not installed; it is in the extra docs", allow_module_level=True)
@@ -52,14 +49,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with StaticSite(site) as served:
+        yield served.url.rstrip("/")
 
 
 def test_a_page_that_the_nav_does_not_name_is_in_it(site: Path) -> None:

@@ -10,7 +10,6 @@ from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import aiohttp
 import pytest
@@ -21,7 +20,7 @@ from dlpo_serving.operations.keys import new_key
 from dlpo_serving.protocols.apis import APIS
 from dlpo_serving.request import SpeechRequest
 from scripts import api_table
-from tests.callers import WAIT_S, fake_voice, wait_until
+from tests.callers import WAIT_S, fake_voice, figure, wait_until
 from tests.serving.conftest import GatedEngine, RunningServer, StartServer, running_server
 from tests.serving.protocols.callers import CONVERSING, WAYS, url_of
 
@@ -62,15 +61,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningS
 
 
 async def reference(server: RunningServer, encoding: str = "pcm") -> bytes:
-    """The text as OpenAI's route speaks it, by a client of its own."""
-    asked: dict[str, Any] = {"input": TEXT, "response_format": encoding}
-    if encoding == "pcm":
-        asked["sample_rate"] = 22_050
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(url_of(server, "/v1/audio/speech"), json=asked) as reply,
-    ):
-        return await reply.read()
+    """The text as OpenAI's route speaks it."""
+    way = WAYS["speech" if encoding == "pcm" else "file"]
+    return (await way.speak(server, TEXT)).audio
 
 
 def enough(way: str, audio: bytes) -> float:
@@ -144,9 +137,7 @@ async def test_a_key_comes_as_clients_of_the_api_send_it(
 
 
 def gauge(server: RunningServer, name: str) -> float:
-    with urlopen(url_of(server, "/metrics"), timeout=WAIT_S) as page:
-        lines = page.read().decode().splitlines()
-    return next(float(one.split()[1]) for one in lines if one.startswith(f"{name} "))
+    return figure(str(server.http_url).split("/")[2], name)
 
 
 def streams(server: RunningServer) -> float:

@@ -9,12 +9,12 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
+from unittest.mock import DEFAULT, Mock
 
 import pytest
 import soundfile
 
 from dlpo.errors import EngineError
-from dlpo_serving.engine import Floats
 from dlpo_serving.protocols.http.requests import HttpLimits
 from tests.callers import fake_voice, wait_until
 from tests.fake_engine import FakeEngine
@@ -22,20 +22,6 @@ from tests.serving.conftest import GatedEngine
 from tests.serving.protocols.http.conftest import Client, RunningServer, StartServer
 
 TEXT = "Noise becomes speech. Is it 😀 not strange?"
-
-
-class BreakingEngine(FakeEngine):
-    """Fails once it has denoised as often as the test allows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.left = 10**9
-
-    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
-        self.left -= 1
-        if self.left < 0:
-            raise EngineError("graph denoiser_3 at /secret/path")
-        return super().denoise(steps, conditioning, source, noise)
 
 
 def error_of(response: http.client.HTTPResponse) -> dict[str, Any]:
@@ -133,13 +119,14 @@ def test_a_reply_that_is_late_ends_with_504(
 def test_an_engine_that_fails_amid_the_sound_cuts_the_body(
     client: Client, start_server: StartServer
 ) -> None:
-    engine = BreakingEngine()
+    engine = FakeEngine()
+    denoise = engine.denoise
     server = start_server(fake_voice(engine))
-
-    engine.left = 2
+    fails = EngineError("graph denoiser_3 at /secret/path")
+    engine.denoise = Mock(wraps=denoise, side_effect=[DEFAULT, DEFAULT, fails])
     with pytest.raises(http.client.IncompleteRead):
         client.speak(server).read()
-    engine.left = 2
+    engine.denoise = Mock(wraps=denoise, side_effect=[DEFAULT, DEFAULT, fails])
     with pytest.raises(http.client.IncompleteRead) as caught:
         client.speak(server, stream_format="dlpo").read()
     last = json.loads(caught.value.partial.splitlines()[-1])
