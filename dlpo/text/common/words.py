@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -198,6 +199,27 @@ def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sente
     while end < last and not (text[end].isspace() or text[end].isalnum()):
         end += 1
     return Sentence(text[start:end], " ".join(map(attrgetter("word"), words)), tuple(words))
+
+
+def with_pauses(
+    found: list[Sentence], ends: Sequence[int], pauses: Iterable[tuple[int, float]]
+) -> float:
+    """Adds pauses to the sentences that they follow; returns the seconds before the first one.
+
+    Args:
+        found: sentences, which are replaced by those with pauses.
+        ends: where each ends.
+        pauses: places and seconds, in the same text.
+    """
+    before_s = 0.0
+    for place, seconds in pauses:
+        index = bisect_right(ends, place) - 1
+        if index < 0:
+            before_s += seconds
+        else:
+            pause = (found[index].pause_after_s or 0.0) + seconds
+            found[index] = replace(found[index], pause_after_s=pause)
+    return before_s
 
 
 def settle_question(words: Sequence[Word], language: Language) -> list[Word]:
