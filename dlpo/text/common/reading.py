@@ -130,8 +130,5 @@ class TextReading:
     def _with_pauses(self, found: list[Sentence]) -> list[Sentence]:
         """What no sentence precedes opens the next one."""
         ends = [sentence.words[-1].end for sentence in found]
-        before_s = self._open_pause_s + with_pauses(found, ends, self._pauses)
-        self._open_pause_s = 0.0 if found else before_s
-        if found:
-            found[0] = replace(found[0], pause_before_s=before_s)
+        self._open_pause_s = with_pauses(found, ends, self._pauses, self._open_pause_s)
         return found

@@ -202,16 +202,19 @@ def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sente
 
 
 def with_pauses(
-    found: list[Sentence], ends: Sequence[int], pauses: Iterable[tuple[int, float]]
+    found: list[Sentence],
+    ends: Sequence[int],
+    pauses: Iterable[tuple[int, float]],
+    before_s: float = 0.0,
 ) -> float:
-    """Adds pauses to the sentences that they follow; returns the seconds before the first one.
+    """Adds pauses to the sentences that they follow; returns the seconds that none precedes yet.
 
     Args:
-        found: sentences, which are replaced by those with pauses.
+        found: sentences, which are replaced by those with pauses; the first has those before it.
         ends: where each ends.
         pauses: places and seconds, in the same text.
+        before_s: seconds before all of these.
     """
-    before_s = 0.0
     for place, seconds in pauses:
         index = bisect_right(ends, place) - 1
         if index < 0:
@@ -219,7 +222,9 @@ def with_pauses(
         else:
             pause = (found[index].pause_after_s or 0.0) + seconds
             found[index] = replace(found[index], pause_after_s=pause)
-    return before_s
+    if found:
+        found[0] = replace(found[0], pause_before_s=before_s)
+    return 0.0 if found else before_s
 
 
 def settle_question(words: Sequence[Word], language: Language) -> list[Word]:

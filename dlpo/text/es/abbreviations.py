@@ -6,7 +6,7 @@ import re
 
 from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_capitals
 from dlpo.text.common.forms import capital_parts, text_before
-from dlpo.text.common.roman import roman_value
+from dlpo.text.common.numbers import roman_value
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.english import is_listed
 from dlpo.text.es.numbers import cardinal_words, ordinal_words

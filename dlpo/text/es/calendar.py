@@ -6,8 +6,8 @@ import re
 
 from dlpo.text.common.calendar import day_and_month, full_name
 from dlpo.text.common.forms import text_before, with_pause
+from dlpo.text.common.numbers import roman_value
 from dlpo.text.common.patterns import late
-from dlpo.text.common.roman import roman_value
 from dlpo.text.es.numbers import cardinal_words
 from dlpo.text.es.tables import any_of, words_of
 

@@ -207,9 +207,7 @@ def spoken_script(
             found.append(replace(sentence, voice=script.voice(start)))
             ends.append(end)
             places += [token.start for token in of_words[piece]]
-    before_s = with_pauses(found, ends, script.breaks)
-    if before_s and found:
-        found[0] = replace(found[0], pause_before_s=before_s)
+    with_pauses(found, ends, script.breaks)
     _set_marks(found, places, script)
     return found
 
