@@ -70,7 +70,7 @@ ARMS: Mapping[str, dict[str, Any]] = {
 }
 """Label -> what differs from `endings_objective` and `EndingsTuning`."""
 BENT_ST = (6.0, 10.0)  # semitones by which the rules bend a question's end; the last is learned
-RISES = (1.0, 2.0, 3.0, 4.0)  # semitones that questions' ends have come up by, where arms are read
+RISES = (1.0, 2.0)  # semitones that questions' ends have come up by, where arms are read
 DRAWS = 4  # of each text and voice
 DRAWS_OF_RECORDING = 4
 KINDS: Mapping[str, EndingKind] = {
@@ -233,9 +233,9 @@ def curve_of(folder: Path, start: Mapping[str, Array]) -> Curve:
 def summary(
     curve: Curve, rising: NDArray[np.bool_], chosen: Sequence[Any] = (slice(None), slice(None))
 ) -> dict[str, Array]:
-    """(U,) semitones by which questions end higher than before, shares of them and of the other
-    sentences that rise, the change of the rest of a sentence in semitones (root mean square), its
-    spread over that before tuning, and the CRPS.
+    """(U,) semitones by which questions end higher than before, and others; the share of questions
+    that rise; the change of the rest of a sentence in semitones (root mean square), its spread over
+    that before tuning, and the CRPS.
 
     Args:
         curve: (U, T) of texts and (U, R) of recordings.
@@ -243,14 +243,13 @@ def summary(
         chosen: texts and recordings; all by default.
     """
     texts, recordings = chosen
-    up, risen = rising[texts], curve["risen"][:, texts]
+    up, ends = rising[texts], curve["movement"][:, texts] - curve["movement"][:1, texts]
     square, own = (np.nanmean(curve[f"rest_{name}"][:, texts], 1) for name in ("square", "own"))
-    ends = np.nanmean(curve["movement"][:, texts][:, up], 1)
     return {
         "update": curve["update"],
-        "up_st": ends - ends[0],
-        "risen": risen[:, up].mean(1),
-        "others_risen": risen[:, ~up].mean(1),
+        "up_st": np.nanmean(ends[:, up], 1),
+        "others_up_st": np.nanmean(ends[:, ~up], 1),
+        "risen": curve["risen"][:, texts][:, up].mean(1),
         "rest_st": square**0.5,
         "spread": (own / own[0]) ** 0.5,
         "crps": curve["crps"][:, recordings].mean(1),
@@ -259,53 +258,44 @@ def summary(
 
 def at_rise(figures: Curve, rise: float) -> dict[str, float]:
     """(U,) figures where questions first end so much higher; NaN if they never do."""
-    for k, (before, after) in enumerate(itertools.pairwise(figures["up_st"])):
-        if before < rise <= after:
-            share = (rise - before) / (after - before)
-            return {name: (1 - share) * y[k] + share * y[k + 1] for name, y in figures.items()}
-    return dict.fromkeys(figures, np.nan)
+    up = figures["up_st"]
+    crossed = np.flatnonzero((up[:-1] < rise) & (rise <= up[1:]))
+    if not len(crossed):
+        return dict.fromkeys(figures, np.nan)
+    k = crossed[0]
+    share = (rise - up[k]) / (up[k + 1] - up[k])
+    return {name: (1 - share) * of[k] + share * of[k + 1] for name, of in figures.items()}
 
 
 def compared(
     curves: Mapping[str, Sequence[Curve]], rising: NDArray[np.bool_]
 ) -> dict[str, dict[str, Any]]:
-    """Of each arm the figures at the end and at each of `RISES`, with intervals; `over_control` is
-    CRPS less that of the control of the same seed after as many updates; `less DLPO` is paired."""
+    """Of each arm the figures at each of `RISES`, means over seeds, with intervals; `over_control`
+    is CRPS less that of the control of the same seed after as many updates; `less DLPO` is paired.
+    """
     rng = np.random.default_rng(SEED)
     sizes = len(curves["DLPO"]), len(rising), curves["DLPO"][0]["crps"].shape[1]
-    drawn = [[np.arange(size) for size in sizes]]
-    drawn += [[rng.integers(size, size=size) for size in sizes] for _ in range(RESAMPLES)]
-    rows = [_resampled(curves, rising, *chosen) for chosen in drawn]
+    rows: dict[tuple[str, str], list[float]] = {}
+    for resample in range(1 + RESAMPLES):
+        drawn = [rng.integers(n, size=n) if resample else np.arange(n) for n in sizes]
+        control = [summary(curve, rising, drawn[1:])["crps"] for curve in curves["control"]]
+        for label, of_arm in curves.items():
+            read = [summary(curve, rising, drawn[1:]) for curve in of_arm]
+            for figures, crps in zip(read, control, strict=True):
+                figures["over_control"] = figures["crps"] - crps
+            for rise in RISES:
+                at = [at_rise(one, rise) for one in read]
+                for name in read[0]:
+                    mean = float(np.mean([at[seed][name] for seed in drawn[0]]))
+                    rows.setdefault((label, f"at {rise:g}/{name}"), []).append(mean)
     found: dict[str, dict[str, Any]] = {}
-    for (label, name), value in rows[0].items():
-        of = np.array([row[label, name] for row in rows])
-        beside = of - np.array([row["DLPO", name] for row in rows])
-        for key, values in ((name, of), (f"{name}, less DLPO", beside)):
-            if np.isfinite(value) and np.isfinite(values[0]):
+    for (label, name), of in rows.items():
+        beside = np.subtract(of, rows["DLPO", name])
+        for key, values in ((name, np.array(of)), (f"{name}, less DLPO", beside)):
+            if np.isfinite(values[0]):
                 known = values[np.isfinite(values)]
                 found.setdefault(label, {})[key] = of_resamples(values[0], known).figure
     return found
-
-
-def _resampled(
-    curves: Mapping[str, Sequence[Curve]],
-    rising: NDArray[np.bool_],
-    seeds: NDArray[np.int64],
-    *chosen: NDArray[np.int64],
-) -> dict[tuple[str, str], float]:
-    """(arm, figure) -> mean over seeds."""
-    rows: dict[tuple[str, str], list[float]] = {}
-    for seed in seeds:
-        control = summary(curves["control"][seed], rising, chosen)["crps"]
-        for label, of_arm in curves.items():
-            figures = summary(of_arm[seed], rising, chosen)
-            figures["over_control"] = figures["crps"] - control
-            for name in figures:
-                rows.setdefault((label, f"at the end/{name}"), []).append(figures[name][-1])
-            for rise in RISES:
-                for name, value in at_rise(figures, rise).items():
-                    rows.setdefault((label, f"at {rise:g}/{name}"), []).append(value)
-    return {key: float(np.mean(values)) for key, values in rows.items()}
 
 
 def shown(figures: Mapping[str, Any]) -> dict[str, Any]:
