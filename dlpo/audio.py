@@ -110,12 +110,13 @@ def harmonic_source(
 ) -> Waveform:
     """The band-limited pulse train that the denoiser receives alongside the noisy waveform.
 
-    The sum of cos(k phase) over the harmonics below 95 % of half the sample rate, at most 50, in
-    the closed form of the Dirichlet kernel; zero where unvoiced.
+    The sum of cos(k phase) over the harmonics below 95 % of half the sample rate; zero where
+    unvoiced. Without a taper at most 50, in the closed form of the Dirichlet kernel. With one they
+    fade, as a mean of such kernels (de la Vallée Poussin's).
 
     Args:
         f0: (F,) Hz, 0 where unvoiced.
-        grid: where its frames lie.
+        grid: where its frames lie, and the taper.
         phase: (F * H,) radians; the integral of F0 by default (in training it is locked to the
             recording, see `dlpo.data.features`).
         jitter: of the pulses; none by default.
@@ -128,34 +129,40 @@ def harmonic_source(
         phase = 2 * np.pi / grid.sample_rate_hz * np.cumsum(hertz)
     if jitter is not None:
         phase = phase + 2 * np.pi * jitter(phase / (2 * np.pi))
-    return pulse_train(hertz, voiced, phase, grid.source_ceiling_hz)
+    return pulse_train(hertz, voiced, phase, grid)
 
 
 def pulse_train(
     hertz: NDArray[np.float64],
     voiced: NDArray[np.bool_],
     phase: NDArray[np.float64],
-    ceiling_hz: float,
+    grid: FrameGrid,
 ) -> Waveform:
     """The harmonics of `harmonic_source` from per-sample F0 and phase, all (T,)."""
     out = np.zeros(len(hertz), np.float32)
-    harmonics = np.minimum(np.floor(ceiling_hz / hertz[voiced]), MAX_HARMONICS)
+    top = np.floor(grid.source_ceiling_hz / hertz[voiced])
+    if not grid.taper_hz:
+        top = np.minimum(top, MAX_HARMONICS)
+    full = np.minimum(np.floor(grid.taper_hz / hertz[voiced]), top) if grid.taper_hz else top
     # Reduce angles to around zero in float64, so that float32, whose sine is 30 times faster, has
     # full precision where it matters: at the pulses.
     turns = phase[voiced] / (2 * np.pi)
     turns -= np.rint(turns)
     turns[np.abs(turns) < AT_PULSE] = AT_PULSE
     sine = _sine(turns / 2)
-    # sum_{k=1..K} cos(k 2h) = (sin((2K + 1) h) / sin(h) - 1) / 2
-    harmonics += 0.5
-    harmonics *= turns
-    harmonics -= np.rint(harmonics)
-    out[voiced] = (_sine(harmonics) - sine) * np.float32(SOURCE_GAIN / 2) / sine
+    # sum_{k=1..K} cos(k 2h) = (sin((2K + 1) h) / sin(h) - 1) / 2, and its mean over K = L..M has
+    # sin((M - L + 1) h) sin((L + M + 1) h) / ((M - L + 1) sin(h)) for the first sine
+    kernel = _sine((full + top + 1) / 2 * turns)
+    if grid.taper_hz:
+        fading = top - full + 1
+        kernel *= _sine(fading / 2 * turns) / (fading.astype(np.float32) * sine)
+    out[voiced] = (kernel - sine) * np.float32(SOURCE_GAIN / 2) / sine
     return out
 
 
 def _sine(turns: NDArray[np.float64]) -> NDArray[np.float32]:
-    return np.sin((2 * np.pi * turns).astype(np.float32))
+    """Of an angle in turns, which may be many."""
+    return np.sin((2 * np.pi * (turns - np.rint(turns))).astype(np.float32))
 
 
 def to_pcm16(waveform: Waveform) -> NDArray[np.int16]:

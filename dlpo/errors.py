@@ -31,6 +31,7 @@ _ROOT = Path(__file__).resolve().parents[1]  # of the checkout, if it has pyproj
 _PACKAGES = {
     "serve": ("grpc", "prometheus_client"), "train": ("torch", "accelerate"),
     "export": ("onnx", "onnxscript"), "bench": ("pocketsphinx",),
+    "wyoming": ("wyoming",),
 }  # fmt: skip
 
 

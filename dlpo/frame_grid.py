@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 END_S = 0.0544  # least length of a sentence's final mark: its last phoneme fades out
@@ -16,6 +16,9 @@ class FrameGrid:
     sample_rate_hz: int = 22_050
     hop_length: int = 300
     """samples a frame"""
+    taper_hz: float = field(default=0.0, compare=False)  # data don't have it
+    """where the harmonics of a source begin to fade, linearly to none at its ceiling; at 0 they
+    don't, and only the first 50 sound"""
 
     @cached_property
     def frames_per_s(self) -> float:

@@ -167,7 +167,7 @@ def _measure_mark(source: Path, out: Path) -> None:
 
 def _gain_meter(lufs: float) -> Callable[[Synthesizer], float]:
     with needs("bench"):
-        from dlpo_bench.level import gain_for
+        from dlpo_bench.loudness import gain_for
     return partial(gain_for, lufs=lufs)
 
 
@@ -320,8 +320,6 @@ def _about(bundle: Bundle, asked: str) -> Table:
     rows = {
         "voice": ", ".join(map(str, filter(None, known))),
         "voices": ", ".join(manifest.offered_voices),
-        "path": str(bundle.directory),
-        "sha256": bundle.sha256,
         "size": f"{_size(size)} in {len(manifest.files)} files",
         "steps": f"{manifest.steps} of {steps}",
         "precisions": f"{', '.join(_precisions(manifest))}; {manifest.precision} on a CPU",
@@ -339,6 +337,8 @@ def _about(bundle: Bundle, asked: str) -> Table:
         "corpus": manifest.corpus,
         "licence": manifest.licence,
         "weights": f"{checkpoint.updates} updates, commit {checkpoint.commit or 'unknown'}",
+        "path": str(bundle.directory),
+        "sha256": bundle.sha256,
     }
     table = _table("", "", box=None, show_header=False)
     for key, value in rows.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass
@@ -29,6 +30,7 @@ from dlpo.config.fields import (
 from dlpo.config.strict import converted
 
 Place = tuple[type, str]  # a dataclass and its field
+UsageProblem: Any = typer.BadParameter.__base__  # click's own; newer typer bundles click
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,14 @@ class OfFields(TyperCommand):
                 within = range_of(parts_of(cls)[name])
                 text = texts_of(cls)[name] + (f" [range: {within}]" if within else "")
                 param.help = text.replace("[", r"\[")  # type: ignore[attr-defined]  # not markup
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except UsageProblem as error:
+            kind = r"Input should be a valid (\w+)\b.*"
+            error.message = re.sub(kind, r"expected a value that is a \1", error.message)
+            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         self.document()

@@ -198,7 +198,7 @@ def schedule(
 
     loaded = load_checkpoint(checkpoint)
     model = loaded.model
-    batches = Batches(Corpora([data]), "validation", 0, 0, model.config.rows)
+    batches = Batches(Corpora([data]), "validation", 0, 0, model.config)
     with progress() as bar:
         count = counted(bar, "resynthesizing recordings")
         trials = search_schedules(model, batches, steps, clips, count, name or (), eta or ())

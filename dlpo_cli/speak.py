@@ -23,7 +23,7 @@ from dlpo.errors import InputError, needs
 from dlpo.mark import PUBLIC, NoiseMark, read_key
 from dlpo.text.common.dictionary_file import read_dictionary
 from dlpo.text.common.reading import ReadingOptions
-from dlpo_cli.commands import Given, OfFields, of_fields, with_parameters
+from dlpo_cli.commands import Given, OfFields, UsageProblem, of_fields, with_parameters
 from dlpo_cli.options import Ca, Dictionary, Encrypted, Token, connection_to, is_quiet
 from dlpo_serving.engines import EngineName, EnginePrecision
 from dlpo_serving.request import SpeechRequest
@@ -44,7 +44,6 @@ Precision = Annotated[
 _FILE_NAME = re.compile(r"(?!\w+://)\S+\.(txt|md|rst|html?|ssml|xml|srt|pdf|docx?)")
 _UNREAD = {"ignore_unknown_options": True, "allow_extra_args": True}
 _FLAGS = {"text": "TEXT", "encoding": "--out", "sample_rate_hz": "--sample-rate"}
-_UsageError: Any = typer.BadParameter.__base__  # click's own; newer typer bundles click
 _begun = time.monotonic()
 
 
@@ -54,7 +53,7 @@ class _OfText(OfFields):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
             return super().parse_args(ctx, args)
-        except _UsageError as error:
+        except UsageProblem as error:
             if "unexpected extra argument" in error.message:
                 error.message += f'; put the text in quotes: {ctx.command_path} "hello there"'
             elif not getattr(error, "option_name", "--").startswith("--"):

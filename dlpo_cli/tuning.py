@@ -9,17 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dlpo.errors import InputError
+
 if TYPE_CHECKING:
     from dlpo.rl.options import TuneOptions
     from dlpo.training.run import TrainingRun
-
-
-def show_probe(options: TuneOptions) -> None:
-    """Print what the reward prefers, before anything is tuned by it."""
-    if options.tunes_endings:
-        _probe_endings(options)
-    else:
-        _probe_judges(options)
 
 
 def report_tuning(run: TrainingRun) -> None:
@@ -45,8 +39,10 @@ def report_tuning(run: TrainingRun) -> None:
     typer.echo(f"seconds per update: {each}", err=True)
 
 
-def _probe_judges(options: TuneOptions) -> None:
-    """Both answers for each part of the reward."""
+def show_probe(options: TuneOptions) -> None:
+    """Print what each part of the reward prefers, before anything is tuned by it."""
+    if options.tunes_endings:
+        raise InputError("--probe asks what judges prefer; endings is computed from the contour")
     from dlpo.rl.launch import ranked
     from dlpo.rl.pitch_flow import PitchFlow
     from dlpo.rl.probe import Probe, Speaker
@@ -64,30 +60,6 @@ def _probe_judges(options: TuneOptions) -> None:
             _show(f"best of eight by {reward.name}, less their mean, by", chosen)
         else:
             typer.echo("no judge is held out; give --weights to load some", err=True)
-
-
-def _probe_endings(options: TuneOptions) -> None:
-    """Both answers for the reward of endings; a recognizer hears the second."""
-    from dlpo.judges.whisper import Whisper
-    from dlpo.rl.ending_probe import QUESTIONS, ending_score, held_out_questions, question_score
-    from dlpo.rl.pitch_flow import PitchFlow
-    from dlpo.rl.probe import Probe, Speaker
-    from dlpo.text.languages import LANGUAGES, language_of
-
-    prompts, whisper = options.prompts(), options.sources.whisper
-    policy, languages = PitchFlow(options.base.model), options.base.provenance.languages
-    probe, score = Probe(policy, options.corpora, QUESTIONS), ending_score(policy, languages)
-    _show("endings: the speaker's own contour, less", probe.prefers_right(score))
-    if whisper is None:
-        typer.echo("nobody listens; give --whisper DIR to hear the best of eight", err=True)
-        return
-    heard = question_score(Speaker(policy, options.own_chain), Whisper(whisper))
-    speakers = policy.model.config.speakers
-    english = [one for one in speakers if language_of(one, languages) == LANGUAGES[0]]
-    questions = held_out_questions(prompts, english)
-    judges = {f"question mark, {whisper.name}": heard}
-    chosen = probe.best_of_eight(score, judges, questions)
-    _show("best of eight questions by endings, less their mean, by", chosen)
 
 
 def _show(title: str, found: dict[str, list[float]]) -> None:

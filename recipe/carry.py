@@ -46,6 +46,7 @@ def speech(
     if not clips:
         raise InputError(f"{corpus / 'wavs'}: no clips; expected a corpus in LJSpeech's layout")
     left = megabytes * 1e6
+    archive.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive, "w") as tar:
         for name in BESIDE:
             tar.add(corpus / name, name)

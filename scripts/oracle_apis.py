@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import importlib
 import io
 import json
 import sys
@@ -26,12 +25,12 @@ from wyoming.client import AsyncTcpClient
 
 from dlpo import Client, Voice
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
+from dlpo_serving.protocols.riva.proto import riva_audio_pb2, riva_tts_pb2
 
 RATE_HZ, WAIT_S = 24_000, 60.0
 AUDIO = ("audio", "audio_base64", "data", "delta")  # keys of base64 in JSON
 ENDS = {"speech.done", "response.done", "done"}
 RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis/"
-RIVA_STUBS = ("dlpo_serving.protocols.riva.proto", "dlpo.serving.protocols.riva.proto")
 # Settings that a request may have, by the names of OpenAI's route.
 SOUND = {"speed", "seed", "pitch_semitones", "volume_db", "steps", "sentence_pause_s"}
 ALL = SOUND | {"sample_rate", "ssml"}
@@ -293,30 +292,17 @@ async def grpc_chunks(server: Server, r: Request, pieces: bool = False) -> bytes
     return b"".join([reply.audio.audio async for reply in stream])
 
 
-@cache
-def riva_stubs() -> tuple[Any, Any]:
-    for folder in RIVA_STUBS:
-        try:
-            names = (f"{folder}.riva_{name}_pb2" for name in ("tts", "audio"))
-            messages, audio = map(importlib.import_module, names)
-            return messages, audio
-        except ModuleNotFoundError:
-            continue
-    raise ImportError(f"the stubs of Riva are in none of {', '.join(RIVA_STUBS)}")
-
-
 async def riva(server: Server, r: Request, method: str, pieces: bool = False) -> bytes:
-    messages, audio = riva_stubs()
     texts = r.words if pieces else [r.text]
     sound = {key: str(value) for key, value in r.sound.items()}
     requests = [
-        messages.SynthesizeSpeechRequest(
+        riva_tts_pb2.SynthesizeSpeechRequest(
             text=text, voice_name=r.voice, sample_rate_hz=r.rate_hz,
-            encoding=audio.LINEAR_PCM, custom_configuration=sound,
+            encoding=riva_audio_pb2.LINEAR_PCM, custom_configuration=sound,
         )
         for text in texts
     ]  # fmt: skip
-    reply, to_bytes = messages.SynthesizeSpeechResponse, type(requests[0]).SerializeToString
+    reply, to_bytes = riva_tts_pb2.SynthesizeSpeechResponse, type(requests[0]).SerializeToString
     if method == "Synthesize":
         whole = server.channel.unary_unary(RIVA + method, to_bytes, reply.FromString)
         return bytes((await whole(requests[0])).audio)

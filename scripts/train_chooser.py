@@ -2,15 +2,16 @@
 
     python scripts/train_chooser.py
 
-Writes ``readings.zip`` and ``periods.zip`` in dlpo/text/en_us and ``periods.zip`` in dlpo/text/es
-and says how many sentences are right that were left out. A ridge regression: in each sentence the
-right reading's score exceeds that of another one by 1.
+Writes ``readings.zip``, ``periods.zip`` and ``kinds.zip`` in dlpo/text/en_us and ``periods.zip``
+in dlpo/text/es, and says how many sentences are right that were left out. A ridge regression: in
+each sentence the right reading's score exceeds that of another one by 1.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from zlib import crc32
 import numpy as np
 
 from dlpo.text import TextFrontEnd
+from dlpo.text.common.choices import seen
 from dlpo.text.common.periods import KIND, period_after
 from dlpo.text.common.surroundings import PARTS, WHOLE, Surroundings, Vectors
 from dlpo.text.common.tables import Tables
@@ -40,6 +42,7 @@ RIDGE = 0.3
 STEPS = 60  # of conjugate gradients
 FOLDS = 10
 GATE = 0.7  # log odds that a reading needs which is as common as the first one
+USUAL = 30  # how often the first choice of a kind is assumed to occur, where others don't
 SMOOTHING = 10  # how often each reading is assumed to occur besides
 
 Array = Any
@@ -106,6 +109,20 @@ def periods(surroundings: Surroundings, code: str, tables: Tables) -> list[Place
         assert period, f"{text}: got no abbreviation before the period, expected one"
         keys = dict.fromkeys((period.name, KIND), 1 if right == "end" else -1)
         found.append(place_of(text, period.words, period.place, surroundings, [keys]))
+    return found
+
+
+def kinds(surroundings: Surroundings) -> list[Place]:
+    """Those of the sentences with written forms in brackets that may mean several things."""
+    found, rows = list[Place](), TABLES.rows("kinds")
+    for right, written in rows:
+        text = re.sub(r"[][]", "", written)
+        others = {one for one, _ in rows if one.split()[0] == right.split()[0]}
+        differences = [{right: 1, other: -1} for other in sorted(others - {right})]
+        for number, marked in enumerate(re.finditer(r"\[(.*?)\]", written)):
+            start = marked.start() - 2 * number
+            words, at = seen(text, start, start + len(marked[1]))
+            found.append(place_of(text, words, at, surroundings, differences))
     return found
 
 
@@ -236,6 +253,12 @@ def main() -> None:
     found = [place for name in SENTENCES for place in places(name, surroundings)]
     train(TEXT / "en_us" / "readings.zip", found, readings(), classes)
     train(TEXT / "en_us" / "periods.zip", periods(surroundings, "en-US", TABLES), {}, classes)
+    choices = dict.fromkeys(one for one, _ in TABLES.rows("kinds"))
+    known: Readings = {}
+    for kind, choice in map(str.split, choices):
+        of_kind = known.setdefault(kind, {})
+        of_kind[choice] = "", 0 if of_kind else USUAL
+    train(TEXT / "en_us" / "kinds.zip", kinds(surroundings), known, classes)
     classes = SPANISH.words("classes")
     found = periods(Surroundings(classes, Vectors()), "es", SPANISH)
     train(TEXT / "es" / "periods.zip", found, {}, classes)

@@ -20,6 +20,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.request import urlopen
 
 import grpc
 import numpy as np
@@ -56,6 +57,26 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come true"
         time.sleep(0.01)
+
+
+def figure(http_address: str, name: str) -> float:
+    """The sum of what a server's page of metrics has for a name, with its labels as far as given.
+
+    What HTTP's own requests add is left out.
+    """
+    with urlopen(f"http://{http_address}/metrics", timeout=WAIT_S) as page:
+        lines = page.read().decode().splitlines()
+    found = (line for line in lines if re.match(rf"{re.escape(name)}[ {{]?", line))
+    return sum(float(line.split()[-1]) for line in found if "HTTP" not in line)
+
+
+def built(tree: Path, out: Path, target: str = "wheel") -> Path:
+    """What hatchling makes of a source tree."""
+    command = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", out]
+    before = set(out.glob("*"))
+    subprocess.run(command, cwd=tree, check=True, capture_output=True)
+    (made,) = {path for path in set(out.iterdir()) - before if path.suffix in (".whl", ".gz")}
+    return made
 
 
 def free_port() -> int:

@@ -44,7 +44,6 @@ FULL_FIXTURES = {
     "promtool",
     "ray_python",
     "render",
-    "riva_client",
     "slim",
 }
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
@@ -257,7 +256,13 @@ def voices_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         weights["prosody_out.bias"][1] += 100  # all voiced
         weights["gates.weight"][2] = 3.0
 
-    config = replace(SPECTRAL, voices=("ann", "ann/studio", "bob"), blocks=1, adapter_channels=4)
+    config = replace(
+        SPECTRAL,
+        voices=("ann", "ann/studio", "bob"),
+        blocks=1,
+        adapter_channels=4,
+        source_taper_hz=4000.0,
+    )
     path = tmp_path_factory.mktemp("voices") / "checkpoint"
     return save_toy(path, config, seed=0, change=change)
 

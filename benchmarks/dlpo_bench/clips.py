@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dlpo.data.decoding import decoded
 from dlpo.data.ljspeech import read_transcripts
 from dlpo.errors import DataError, InputError, needs, reading
 from dlpo.judges.word_errors import words_of
@@ -126,15 +127,13 @@ def read_audio(path: Path) -> Waveform:
         DataError: unreadable, or not mono.
         MissingExtraError: soundfile or soxr is not installed.
     """
-    with needs("bench"):
-        import soundfile
     try:
-        waveform, rate = soundfile.read(path, dtype="float32")
-    except (OSError, soundfile.SoundFileError) as error:
+        samples, rate = decoded(path)
+    except DataError as error:
         raise DataError(f"{path}: can't be read ({error}); expected wav or flac") from error
-    if waveform.ndim != 1:
-        raise DataError(f"{path}: {waveform.shape[1]} channels; expected mono")
-    return at_rate(waveform, rate)
+    if samples.shape[1] != 1:
+        raise DataError(f"{path}: {samples.shape[1]} channels; expected mono")
+    return at_rate(samples[:, 0], rate)
 
 
 def at_rate(waveform: Waveform, rate_hz: int) -> Waveform:

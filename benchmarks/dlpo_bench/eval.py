@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 from dlpo.errors import InputError
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform
 from dlpo_bench.endings import MOVEMENT, QUESTION, RISES, title_of
-from dlpo_bench.judging import (
-    CHARACTER_ERRORS,
-    ERROR_KINDS,
-    ERROR_RATIO,
-    SIGNAL_MEASURES,
-    WORD_ERRORS,
-    Quality,
-)
+from dlpo_bench.judging import CHARACTER_ERRORS, ERROR_KINDS, SIGNAL_MEASURES, WORD_ERRORS, Quality
 from dlpo_bench.statistics import Paired
 from dlpo_bench.tables import Figures, estimate, table
 
@@ -34,7 +27,7 @@ LEFT_TO_RECORDS = {  # measures that the benchmarks page doesn't show
 
 def is_rate(measure: str) -> bool:
     """Whether it counts errors: words and characters of any recognizer."""
-    return measure.startswith((WORD_ERRORS, CHARACTER_ERRORS)) and measure != ERROR_RATIO
+    return measure.startswith((WORD_ERRORS, CHARACTER_ERRORS))
 
 
 def in_percent(measure: str) -> bool:
@@ -100,8 +93,8 @@ def samples(
         "matched": quality.matched,
         "recognisers": {m: r.name for m, r in quality.panel.recognizers.items()},
         "left_out": dict(quality.panel.left_out),
-        "failures": [[f.system, f.clip_id, f.take, f.measure, f.reason] for f in quality.failures],
-        "silent": list(quality.silent),
+        "failures": [list(failure) for failure in quality.failures],
+        "silent": quality.silent,
         "systems": {
             system: {
                 "about": dict((about or {}).get(system, {})),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,7 @@ from dlpo.judges.judge import (
 )
 from dlpo.judges.word_errors import character_errors, characters_of, word_errors, words_of
 from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, read_audio
-from dlpo_bench.signals import (
-    f0_spread_semitones,
-    mel_spread_db,
-    with_ends,
-)
+from dlpo_bench.signals import f0_spread_semitones, mel_spread_db, with_ends
 from dlpo_bench.statistics import Estimate, Paired, mean, paired, ratio_of_sums
 from dlpo_bench.systems import RECORDINGS, Say
 
@@ -40,7 +36,6 @@ WORD_ERRORS, CHARACTER_ERRORS = "word errors", "character errors"
 ERROR_KINDS = {"left out": "left_out", "added": "added", "repeated": "repeated"}
 """Kind of word error -> field of `WordErrors`"""
 Floats = NDArray[np.float64]
-ERROR_RATIO = "word errors / recordings'"
 SIGNAL_MEASURES: Mapping[str, Callable[[Waveform, int], float]] = {
     "> 4 kHz, dB": high_band_db,
     "level, dB": active_level_db,
@@ -86,12 +81,25 @@ class Take:
         )
 
 
+class Failure(NamedTuple):
+    """A judge that could not judge a waveform."""
+
+    system: str
+    clip_id: str
+    take: int
+    measure: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class SystemScores:
     """Scores of one system."""
 
     takes: Sequence[Take]
     """One per noise seed."""
+    failures: Sequence[Failure] = ()
+    silent: Sequence[str] = ()
+    """"system, clip" of every silent waveform."""
 
     @property
     def values(self) -> dict[str, Floats]:
@@ -112,27 +120,6 @@ def _mean_of_known(takes: Sequence[Floats]) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A judge that could not judge a waveform."""
-
-    system: str
-    clip_id: str
-    take: int
-    measure: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedSystem:
-    """One system on every clip."""
-
-    scores: SystemScores
-    failures: Sequence[Failure]
-    silent: Sequence[str]
-    """"system, clip" of every silent waveform."""
-
-
-@dataclass(frozen=True, slots=True)
 class Quality:
     """The result of a comparison."""
 
@@ -142,11 +129,18 @@ class Quality:
     panel: JudgePanel
     baseline: str | None
     """The system that the others are compared with; None if there are no others."""
-    failures: Sequence[Failure]
-    silent: Sequence[str]
-    """"system, clip" of every silent waveform."""
     matched: bool
     """Whether all waveforms were brought to one level and got equal ends."""
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Of all systems."""
+        return [failure for scores in self.scores.values() for failure in scores.failures]
+
+    @property
+    def silent(self) -> list[str]:
+        """ "system, clip" of every silent waveform."""
+        return [clip for scores in self.scores.values() for clip in scores.silent]
 
     @property
     def kinds(self) -> list[str]:
@@ -166,7 +160,7 @@ class Quality:
         """The same of the clips of one kind."""
         places = [i for i, clip in enumerate(self.clips) if clip.kind == kind]
         scores = {
-            system: SystemScores([take.of(places) for take in heard.takes])
+            system: replace(heard, takes=[take.of(places) for take in heard.takes])
             for system, heard in self.scores.items()
         }
         return replace(self, clips=[self.clips[i] for i in places], scores=scores)
@@ -191,12 +185,6 @@ class Quality:
             judged = np.isfinite(errors)
             if judged.any():
                 found[measure] = ratio_of_sums(errors[judged], self.units(measure)[judged])
-        recorded = self.scores[RECORDINGS].errors if RECORDINGS in self.scores else {}
-        if WORD_ERRORS in recorded:
-            errors, reference = scores.errors[WORD_ERRORS], recorded[WORD_ERRORS]
-            judged = np.isfinite(errors) & np.isfinite(reference)
-            if reference[judged].sum() > 0:
-                found[ERROR_RATIO] = ratio_of_sums(errors[judged], reference[judged])
         return found
 
     def differences(self, system: str) -> dict[str, Paired]:
@@ -228,8 +216,7 @@ def evaluate(
     """Let the panel score every system on every clip.
 
     Args:
-        systems: name -> what speaks a clip, at 22,050 Hz, or its takes, one per noise seed. The
-            word errors of the others are compared with those of one called "recordings".
+        systems: name -> what speaks a clip, at 22,050 Hz, or its takes, one per noise seed.
         on_clip: called after each clip of each take, for a progress bar.
         baseline: the system that the others are compared with; None is the first that isn't
             "recordings".
@@ -272,7 +259,7 @@ def judge_system(
     *,
     match: bool = True,
     keep: Callable[[str, int, Clip, Waveform], object] = lambda *judged: None,
-) -> JudgedSystem:
+) -> SystemScores:
     """Let the panel score one system on every clip; arguments and errors as in `evaluate`."""
     failures: list[Failure] = []
     silent: list[str] = []
@@ -298,11 +285,11 @@ def judge_system(
             rows.append(_score(panel, clip, waveform, judged, at, failures))
             on_clip()
         scored.append(_take(rows))
-    return JudgedSystem(SystemScores(scored), failures, silent)
+    return SystemScores(scored, failures, silent)
 
 
 def together(
-    judged: Mapping[str, JudgedSystem],
+    judged: Mapping[str, SystemScores],
     clips: Sequence[Clip],
     panel: JudgePanel,
     *,
@@ -311,15 +298,7 @@ def together(
 ) -> Quality:
     """Systems that one panel has judged on the same clips; arguments as in `evaluate`."""
     default = next((name for name in judged if name != RECORDINGS), None)
-    return Quality(
-        clips,
-        {name: one.scores for name, one in judged.items()},
-        panel,
-        baseline or default,
-        [failure for one in judged.values() for failure in one.failures],
-        [clip for one in judged.values() for clip in one.silent],
-        match,
-    )
+    return Quality(clips, judged, panel, baseline or default, match)
 
 
 def _take(rows: Sequence[Row]) -> Take:
@@ -342,38 +321,38 @@ def _score(
         judged: the same at the level of the recording and with equal ends.
     """
 
-    def attempt(measure: str, judge: Callable[..., Any], failed: Any) -> Any:
+    def attempt(names: Sequence[str], failed: Any, judge: Callable[..., Any], *given: Any) -> Any:
         try:
-            found = judge([judged], SAMPLE_RATE)[0]
+            return judge(*given)
         except MissingExtraError:
             raise
         except Exception as error:  # third-party networks may raise anything
-            failures.append(Failure(*at, measure, f"{type(error).__name__}: {error}"))
-            return failed
-        if not isinstance(found, str) and not math.isfinite(found):
-            failures.append(Failure(*at, measure, f"its score is {found}"))
-            return failed
-        return found
-
-    values = {j.name: float(attempt(j.name, j.score, math.nan)) for j in panel.judges}
-    for several in panel.measures:
-        try:
-            found = several.measure(judged, SAMPLE_RATE, clip.text)
-        except MissingExtraError:
-            raise
-        except Exception as error:  # as above
             reason = f"{type(error).__name__}: {error}"
-            failures += [Failure(*at, name, reason) for name in several.names]
-            found = (math.nan,) * len(several.names)
+            failures.extend(Failure(*at, name, reason) for name in names)
+            return failed
+
+    values = {one.name: attempt([one.name], math.nan, _finite, one, judged) for one in panel.judges}
+    for several in panel.measures:
+        failed = (math.nan,) * len(several.names)
+        given = judged, SAMPLE_RATE, clip.text
+        found = attempt(several.names, failed, several.measure, *given)
         values |= dict(zip(several.names, found, strict=True))
     values |= {name: measure(waveform, SAMPLE_RATE) for name, measure in SIGNAL_MEASURES.items()}
     transcripts: dict[str, str | None] = {}
     errors: dict[str, float] = {}
     for measure, recognizer in panel.recognizers.items():
-        text = attempt(measure, recognizer.transcribe, None)
-        transcripts[measure] = text
-        errors |= _errors_of(measure, clip.spoken, text)
+        heard = attempt([measure], [None], recognizer.transcribe, [judged], SAMPLE_RATE)
+        transcripts[measure] = heard[0]
+        errors |= _errors_of(measure, clip.spoken, heard[0])
     return values, transcripts, errors
+
+
+def _finite(judge: Judge, waveform: Waveform) -> float:
+    """A waveform's score; ValueError if it is none."""
+    score = float(judge.score([waveform], SAMPLE_RATE)[0])
+    if not math.isfinite(score):
+        raise ValueError(f"its score is {score}")
+    return score
 
 
 def error_fields(measure: str) -> dict[str, str]:

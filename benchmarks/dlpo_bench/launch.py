@@ -12,17 +12,11 @@ from dlpo.rl.options import OWN_CHAIN
 from dlpo_bench.clips import SPLITS, Clip, clips_of_texts, load_clips
 from dlpo_bench.endings import KINDS
 from dlpo_bench.eval import figures, figures_by_kind, markdown, samples, write_judged
-from dlpo_bench.judging import JudgedSystem, JudgePanel, check_baseline, judge_system, together
+from dlpo_bench.judging import JudgePanel, SystemScores, check_baseline, judge_system, together
 from dlpo_bench.options import EvaluationOptions, SentenceChoice
 from dlpo_bench.panel import load_panel
 from dlpo_bench.record import Measured
-from dlpo_bench.systems import (
-    RECORDED,
-    System,
-    names_in_folders,
-    only_bundle,
-    open_systems,
-)
+from dlpo_bench.systems import RECORDED, System, names_in_folders, only_bundle, open_systems
 from dlpo_bench.tables import show
 
 
@@ -79,7 +73,7 @@ def _panel(options: EvaluationOptions, clips: Sequence[Clip]) -> JudgePanel:
 
 def _judged(
     options: EvaluationOptions, systems: Sequence[System], clips: Sequence[Clip], panel: JudgePanel
-) -> list[JudgedSystem]:
+) -> list[SystemScores]:
     """Each system, here behind a progress bar, or in processes of their own."""
     if options.jobs > 1:
         with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
@@ -92,7 +86,7 @@ def _judged(
         return [_judge(options, one, clips, panel, lambda: bar.advance(task)) for one in systems]
 
 
-def _judge_alone(options: EvaluationOptions, clips: Sequence[Clip], place: int) -> JudgedSystem:
+def _judge_alone(options: EvaluationOptions, clips: Sequence[Clip], place: int) -> SystemScores:
     """One of the systems, by its place, in a process of its own with its own judges."""
     import torch
 
@@ -103,7 +97,7 @@ def _judge_alone(options: EvaluationOptions, clips: Sequence[Clip], place: int) 
 def _judge(
     options: EvaluationOptions, system: System, clips: Sequence[Clip], panel: JudgePanel,
     on_clip: Callable[[], object] = lambda: None,
-) -> JudgedSystem:  # fmt: skip
+) -> SystemScores:  # fmt: skip
     return judge_system(
         system.label, system.takes, clips, panel, on_clip, match=options.match,
         keep=partial(write_judged, options.wavs),

@@ -47,14 +47,14 @@ class RtfOptions(OneVoice):
     """Steps of all but the paper's sampler; default: the voice's."""
     contestant: tuple[str, ...] = ()
     """Run only this, such as eager-1000 or cpu:int8; repeatable."""
-    seconds: tuple[float, ...] = ()
+    seconds: tuple[Annotated[float, Range(ge=0.01, le=600)], ...] = ()
     """Audio length of a text; repeatable. Default: 1, 5, 20, 60."""
-    rounds: int = 0
+    rounds: Annotated[int | None, Range(ge=3)] = None
     """Runs per contestant and text; default: 9, quick 5."""
-    budget_s: float = 0.0
+    budget_s: Least | None = None
     """Limit for all rounds of a contestant on a text; 180 s, quick 20 s. Beyond it, eager-1000 is
     extrapolated from a slice of its steps, others are skipped."""
-    threads: int = 1
+    threads: Annotated[int, Range(ge=1)] = 1
     """PyTorch threads; engines use one."""
     quick: bool = False
     """Short run, about a minute: 1 and 5 s."""

@@ -102,7 +102,7 @@ class TorchEngine:
             corpus=provenance.corpus,
             checkpoint=CheckpointInfo(checkpoint.sha256, provenance.commit, provenance.updates),
             uses_source=model.uses_source,
-            source=SourceInfo(harmonics=model.uses_source),
+            source=SourceInfo(model.uses_source, taper_hz=grid.taper_hz),
             precision="fp32",
             plans=(),
             scores={},

@@ -36,7 +36,7 @@ from dlpo.errors import DataError
 from dlpo.model.contour import Flow
 from dlpo.rl.core.loop import DrawnBatch
 from dlpo.rl.ending_figures import EndingFigures
-from dlpo.rl.ending_prompts import EndingPrompt, in_language, read_all_prompts
+from dlpo.rl.ending_prompts import EndingPrompt, in_language, read_ending_prompts
 from dlpo.rl.endings import RISING, EndingKind, bend
 from dlpo.rl.endings_tuner import EndingsCollector, EndingsTuner, endings_objective
 from dlpo.rl.pitch_conditioning import PitchConditioning, in_time
@@ -194,7 +194,7 @@ def main(
     torch.set_num_threads(1)
     base = load_checkpoint(checkpoint)
     corpora = Corpora(data, [1.0] * len(data))
-    prompts = read_all_prompts(texts, without)
+    prompts = read_ending_prompts(texts, without)
     reader = ReadRun.reader = FlowReader(base, read_tests(test), corpora)
     start = reader.read(reader.figures.policy.flow) | {"update": np.array(0.0)}
     found, runs, curves = dict[str, Any](), dict[str, Any](), dict[str, list[Curve]]()

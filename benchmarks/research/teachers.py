@@ -8,16 +8,14 @@
 
 A pair is a voice of the bundle and a folder of its teacher's clips, named by the ids of the texts.
 Voices speak from text alone, as served. Differences are paired by sentence; every tenth clip of the
-teacher is what the speaker cosine compares with, and isn't judged. Then all voices say letters and
-short words: `quiet` ones are more than 10 dB below the voice's sentences, `odd` ones last longer
-than 1.5 times the median of the voices of their language, or less than two thirds of it, and in
-`unreleased` ones the last stop doesn't burst: from its beginning on, 2 to 9 kHz rise by less than
-6 dB within 6 ms. Half an hour of a core a voice without AVX-512; a voice's figures are kept in
-OUT/voices, and a run that was stopped goes on from them.
+teacher is what the speaker cosine compares with, and isn't judged. Half an hour of a core a voice
+without AVX-512; a voice's figures are kept in OUT/voices, and a run that was stopped goes on from
+them.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -32,31 +30,24 @@ import torch
 import typer
 
 from dlpo.errors import DataError, InputError
-from dlpo.judges.judge import active_level_db
 from dlpo.judges.speaker import SpeakerEncoder, SpeakerSimilarity
 from dlpo.judges.whisper import Whisper
-from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, at_rate, find_audio, read_audio
+from dlpo_bench.clips import SAMPLE_RATE, Clip, Waveform, find_audio, read_audio
 from dlpo_bench.eval import figures_of
 from dlpo_bench.judging import WORD_ERRORS, JudgePanel, evaluate
 from dlpo_bench.options import SpeakingOptions
 from dlpo_bench.panel import REFERENCE_EVERY, load_panel
 from dlpo_bench.record import Measured, check_recordable, write_record
 from dlpo_bench.systems import TextVoice, audio_files, only_bundle, open_voices, text_to_speech
-from dlpo_serving.request import SpeechRequest
 from recipe.speech.speaking import EVERYDAY
 from recipe.speech.texts import read_texts
 from research import RECORDS, run_study, study_command
-from research.texture import acoustics, roughness
 
 TEACHER = "teacher"
 JUDGES = ("p835", "plcmos", "dnsmos", "nisqa")
 SPREAD = "F0 spread, st"
 WIDTH = "F0 spread / teacher's"
 SHOWN = ("P.835 OVRL", "PLCMOS", "DNSMOS P.808", "NISQA", "speaker cosine")
-QUIET_DB = 10.0
-ODD_LENGTH = 1.5
-STOPS = frozenset("PTKBDG")
-RELEASE_DB = 6.0
 SHORT = Path(__file__).with_name("short.tsv")
 
 
@@ -83,6 +74,33 @@ def evenly(clips: Sequence[Clip], most: int) -> list[Clip]:
     """At most so many, from all over a list in which those of a kind stand together."""
     places = np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int)
     return [clips[place] for place in places]
+
+
+def acoustics(path: Path) -> Any:
+    """The measures' own module, which isn't part of the repository.
+
+    Raises:
+        InputError: it can't be loaded.
+    """
+    spec = importlib.util.spec_from_file_location("acoustics", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise InputError(f"--tools {path}: no such file; expected acoustics.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def roughness(
+    measures: Any, spoken: Sequence[Waveform], texts: Sequence[str], frame_rate: float
+) -> dict[str, float]:
+    """Means over clips, as `acoustics.py` defines them; the comb at the frame rate, in Hz."""
+    clips = [one.astype(np.float64) for one in spoken]
+    bursts = [measures.burst(*pair) for pair in zip(clips, texts, strict=True)]
+    return {
+        "hnr_db": float(np.nanmean([measures.hnr(one) for one in clips])),
+        "burst_db": float(np.mean(bursts)),
+        f"comb_{frame_rate:g}_db": measures.comb(clips, frame_rate),
+    }
 
 
 def beside(
@@ -112,47 +130,6 @@ def alone(language: str) -> list[str]:
     """What screen readers and agents say alone in a language, "en" or "es"."""
     lines = (line.split("\t") for line in SHORT.read_text(encoding="utf-8").splitlines())
     return [text for spoken_in, text in lines if spoken_in == language]
-
-
-def short_text(voice: TextVoice, text: str) -> tuple[Waveform, Waveform | None]:
-    """What is heard, and of that what follows the beginning of a stop that ends the text."""
-    synthesizer = voice.synthesizer
-    chunks = list(synthesizer.stream(synthesizer.read(SpeechRequest(text))))
-    heard = np.concatenate([chunk.samples for chunk in chunks])
-    *_, last = (word.phonemes[-1] for chunk in chunks for word in chunk.words)
-    rate = synthesizer.manifest.sample_rate_hz
-    end = at_rate(heard[last.start :], rate) if last.phoneme in STOPS else None
-    return at_rate(heard, rate), end
-
-
-def short_texts(
-    voices: Mapping[str, TextVoice], levels: Mapping[str, float], language: str, measures: Any
-) -> dict[str, Any]:
-    """Voice -> what is wrong with its short texts.
-
-    Args:
-        voices: of one language, "en" or "es".
-        levels: of each voice's sentences, in dB.
-        measures: `acoustics.py`.
-    """
-    texts = alone(language)
-    clips = {name: [short_text(voice, text) for text in texts] for name, voice in voices.items()}
-    lengths = {name: np.array([len(one) for one, _ in spoken]) for name, spoken in clips.items()}
-    usual = np.median(list(lengths.values()), axis=0)
-    found = {}
-    for name, spoken in clips.items():
-        ratio = lengths[name] / usual
-        odd = (ratio > ODD_LENGTH) | (ratio < 1 / ODD_LENGTH)
-        level = np.array([active_level_db(one, SAMPLE_RATE) for one, _ in spoken])
-        rise = {i: measures.burst(end, "t") for i, (_, end) in enumerate(spoken) if end is not None}
-        found[name] = {
-            "texts": len(texts),
-            "quiet": [texts[i] for i in np.flatnonzero(level < levels[name] - QUIET_DB).tolist()],
-            "odd": [texts[i] for i in np.flatnonzero(odd).tolist()],
-            "stops": len(rise),
-            "unreleased": [texts[i] for i, decibels in rise.items() if not decibels >= RELEASE_DB],
-        }
-    return found
 
 
 def line_of(voice: str, found: Mapping[str, Any]) -> str:
@@ -268,21 +245,9 @@ def main(
     comparison = Comparison(bundle, texts, tools, weights, whisper, speaker, clips, kept)
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         found = dict(zip(pairs, pool.map(comparison.of, pairs, pairs.values()), strict=True))
-    voices = {name: comparison.voice(name) for name in pairs}
-    by_language: dict[str, dict[str, TextVoice]] = {}
-    for name, voice in voices.items():
-        spoken_in = voice.synthesizer.manifest.language[:2]
-        by_language.setdefault(spoken_in, {})[name] = voice
-    short: dict[str, Any] = {}
-    for language, speakers in by_language.items():
-        levels = {name: found[name][name]["level, dB"]["value"] for name in speakers}
-        short |= short_texts(speakers, levels, language, acoustics(tools))
-    for name, wrong in short.items():
-        print(f"{name}, short texts: {wrong}")
     if record:
-        figures = {"voices": found, "short": short}
-        used = only_bundle([voice.about for voice in voices.values()])
-        measured = Measured(figures, bundle_sha256=used)
+        used = only_bundle([comparison.voice(name).about for name in pairs])
+        measured = Measured({"voices": found}, bundle_sha256=used)
         print(write_record("teachers", measured, study_command("teachers"), out))
 
 

@@ -21,7 +21,14 @@ from dlpo.bundle.parts import (
     SourceInfo,
     TensorInfo,
 )
-from dlpo.bundle.voice_json import DEFAULT_VOICE, ENCODER_NOISE, FORMAT, MANIFEST, VOICES
+from dlpo.bundle.voice_json import (
+    DEFAULT_VOICE,
+    ENCODER_NOISE,
+    FORMAT,
+    MANIFEST,
+    SOURCE_TAPER,
+    VOICES,
+)
 from dlpo.bundle.write import copy_bundle, write_bundle
 
 __all__ = [
@@ -30,6 +37,7 @@ __all__ = [
     "FORMAT",
     "MANIFEST",
     "MAX_VOICE_NAME",
+    "SOURCE_TAPER",
     "VOICES",
     "Bundle",
     "CheckpointInfo",

@@ -114,8 +114,8 @@ class Manifest:
 
     @cached_property
     def grid(self) -> FrameGrid:
-        """Sample rate and frames."""
-        return FrameGrid(self.sample_rate_hz, self.hop_length)
+        """Sample rate, frames and source."""
+        return FrameGrid(self.sample_rate_hz, self.hop_length, self.source.taper_hz)
 
     @cached_property
     def available_steps(self) -> tuple[int, ...]:

@@ -85,6 +85,9 @@ class SourceInfo:
     """False: the source is silence whatever F0 is."""
     amplitude: float = 1.0
     """Factor on `dlpo.audio.harmonic_source`, waveform units."""
+    taper_hz: float = 0.0
+    """Where the harmonics begin to fade, to none at 95 % of half the rate; 0: at most 50, all at
+    full strength."""
 
 
 @dataclass(frozen=True, slots=True)

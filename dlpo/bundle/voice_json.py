@@ -16,7 +16,8 @@ from dlpo.errors import BundleError
 FORMAT = 2  # raised when an older dlpo could misread a newer bundle
 ENCODER_NOISE = "encoder_noise"  # the encoder reads noise, which the pitch is drawn from
 VOICES = "voices"  # encoder and frames read the share of each voice
-FEATURES = (ENCODER_NOISE, VOICES)  # that `requires` may name; docs/bundle.md says what each is
+SOURCE_TAPER = "source_taper"  # the source's harmonics fade instead of ending after 50
+FEATURES = (ENCODER_NOISE, VOICES, SOURCE_TAPER)  # of `requires`; docs/bundle.md says what each is
 MANIFEST = "voice.json"
 DEFAULT_VOICE = "heart"  # of those that ship with dlpo
 SEAL = "manifest_sha256"

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 from dlpo.config.fields import (
     Count,
     Even,
-    FromOne,
     NotNegative,
     PartShare,
     Positive,
@@ -120,9 +119,6 @@ class PitchPairsTuning(PitchTuning):
     """Speaker of the pairs; the first of the checkpoint by default."""
     pairs: Count = 16
     """Pairs per update."""
-    preference_beta: Positive = 50.0
-    """Of Diffusion-DPO: factor of a pair's margin, a difference of mean squared errors. The code
-    released with the paper halves its own: the same number is twice as steep here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +135,9 @@ class EndingsTuning(PitchTuning):
     """Of these, how many are learned from: half the best, half the worst."""
     credit_s: Positive | None = 0.5
     """Seconds before the end of voicing whose points the reward credits; None credits all."""
-    scale_st: Positive = 3.0
-    """Semitones of reward in an advantage of 1."""
-    advantage_bound: Positive = 3.0
-    """Largest advantage."""
     lag_power: NotNegative = 1.0
     """How strongly voices that lag are preferred: each asks questions in proportion to this power
     of their mean distance from the target. 0 prefers none."""
-    error_bound: FromOne = 1.5
-    """Largest error of a contour to unlearn, in units of its error before tuning."""
     validation_endings: Count = 12
     """Held-out endings of each kind that every voice is validated on."""
 

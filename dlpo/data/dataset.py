@@ -16,6 +16,7 @@ that has frames; its index then says so in `lacks`.
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ DTYPES: dict[str, type[np.generic]] = {
 PER_SYMBOL = ("symbols", "durations")
 PER_SAMPLE = ("audio", "phase")
 LJSPEECH = "LJSpeech-1.1 (public domain)"
+MEASURED = re.compile(r"(.*), ([\d+ ]+) minutes")  # of `describe_speech`
 Arrays = Mapping[str, NDArray[Any]]
 """The arrays of one clip, by the keys of `DTYPES`."""
 
@@ -122,80 +124,6 @@ class Dataset:
         self.language: str = index.get("language", LANGUAGES[0])
         self.entries = [Entry(**entry) for entry in index["utterances"]]
 
-    def timing(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """(P,) symbol ids and (P,) seconds of utterance `i`."""
-        entry = self.entries[i]
-        rows = slice(entry.first_symbol, entry.first_symbol + entry.symbols)
-        return self.arrays["symbols"][rows].astype(np.int64), np.array(
-            self.arrays["durations"][rows]
-        )
-
-    def audio(self, i: int, first: int, frames: int) -> Waveform:
-        """(frames * H,) float32 samples of utterance `i` from a frame on.
-
-        Raises:
-            DataError: the dataset was prepared without sound.
-        """
-        self._check_sound()
-        start, hop = self.entries[i].first_frame + first, self.grid.hop_length
-        samples = slice(start * hop, (start + frames) * hop)
-        out: Waveform = self.arrays["audio"][samples].astype(np.float32) / np.float32(32768)
-        return out
-
-    def mel(self, i: int, first: int, frames: int) -> NDArray[np.float32]:
-        """(frames, 80) log-mel of utterance `i` from a frame on; errors as of `audio`."""
-        self._check_sound()
-        start = self.entries[i].first_frame + first
-        out: NDArray[np.float32] = self.arrays["mel"][start : start + frames].astype(np.float32)
-        return out
-
-    def _check_sound(self) -> None:
-        if "audio" in self.lacks:
-            raise DataError(
-                f"{self.path}: prepared without sound, which only `dlpo train contour` and"
-                " part=timing can do without; prepare it again from clips that have sound"
-            )
-
-    def f0(self, i: int) -> NDArray[np.float32]:
-        """(F,) Hz of utterance `i`, 0 where unvoiced.
-
-        Raises:
-            DataError: the dataset was prepared without F0.
-        """
-        if "f0" in self.lacks:
-            raise DataError(
-                f"{self.path}: prepared without F0, which only mini, base and large can do without;"
-                " prepare it again without --without-f0"
-            )
-        entry = self.entries[i]
-        rows = slice(entry.first_frame, entry.first_frame + entry.frames)
-        return np.array(self.arrays["f0"][rows])
-
-    def window(self, i: int, first: int, frames: int) -> Utterance:
-        """All symbols of utterance `i`, and its audio and features in a range of frames.
-
-        Raises:
-            DataError: the dataset was prepared without F0, or without sound.
-        """
-        f0 = self.f0(i)[first : first + frames]
-        audio, mel = self.audio(i, first, frames), self.mel(i, first, frames)
-        symbols, durations = self.timing(i)
-        start, hop = self.entries[i].first_frame + first, self.grid.hop_length
-        rows = slice(start, start + frames)
-        samples = slice(start * hop, (start + frames) * hop)
-        read = self.arrays
-        return Utterance(
-            symbols,
-            durations,
-            audio,
-            Features(
-                f0,
-                np.array(read["energy"][rows]),
-                mel,
-                read["phase"][samples].astype(np.float64) * (2 * np.pi / PHASE_CYCLE),
-            ),
-        )
-
 
 class Corpora:
     """Utterances by index, of one prepared corpus or of several in a row.
@@ -219,10 +147,10 @@ class Corpora:
         self.datasets = [Dataset(path) for path in paths]
         self.grid = _one_grid(self.datasets)
         self.entries: list[Entry] = []
-        self._places: list[tuple[int, int]] = []
+        self._owners: list[int] = []
         for number, dataset in enumerate(self.datasets):
             self.entries += dataset.entries
-            self._places += [(number, i) for i in range(len(dataset.entries))]
+            self._owners += [number] * len(dataset.entries)
         hashes = [dataset.sha256 for dataset in self.datasets]
         self.sha256 = (
             hashes[0] if len(hashes) == 1 else sha256("".join(hashes).encode()).hexdigest()
@@ -278,7 +206,7 @@ class Corpora:
 
     def corpus_of(self, utterance: int) -> int:
         """Number of the dataset that an utterance is in."""
-        return self._places[utterance][0]
+        return self._owners[utterance]
 
     def by_corpus(self, utterances: Sequence[int]) -> list[list[int]]:
         """The utterances of each dataset, in their order."""
@@ -299,30 +227,71 @@ class Corpora:
         chances: NDArray[np.float64] = weights / weights.sum()
         return chances
 
+    def _of(self, i: int) -> tuple[Dataset, Entry]:
+        """The dataset that utterance `i` is in, and where."""
+        return self.datasets[self._owners[i]], self.entries[i]
+
     def timing(self, i: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(P,) symbol ids and (P,) seconds of utterance `i`."""
-        number, place = self._places[i]
-        return self.datasets[number].timing(place)
+        dataset, entry = self._of(i)
+        rows = slice(entry.first_symbol, entry.first_symbol + entry.symbols)
+        durations = np.array(dataset.arrays["durations"][rows])
+        return dataset.arrays["symbols"][rows].astype(np.int64), durations
 
     def audio(self, i: int, first: int, frames: int) -> Waveform:
-        """See `Dataset.audio`."""
-        number, place = self._places[i]
-        return self.datasets[number].audio(place, first, frames)
+        """(frames * H,) float32 samples of utterance `i` from a frame on.
+
+        Raises:
+            DataError: its dataset was prepared without sound.
+        """
+        samples = self._heard(i, "audio", first, frames)
+        out: Waveform = samples.astype(np.float32) / np.float32(32768)
+        return out
 
     def mel(self, i: int, first: int, frames: int) -> NDArray[np.float32]:
-        """See `Dataset.mel`."""
-        number, place = self._places[i]
-        return self.datasets[number].mel(place, first, frames)
+        """(frames, 80) log-mel of utterance `i` from a frame on; errors as of `audio`."""
+        out: NDArray[np.float32] = self._heard(i, "mel", first, frames).astype(np.float32)
+        return out
+
+    def _heard(self, i: int, name: str, first: int, frames: int) -> NDArray[Any]:
+        """The rows of an array for some frames of utterance `i`; errors as of `audio`."""
+        dataset, entry = self._of(i)
+        if "audio" in dataset.lacks:
+            raise DataError(
+                f"{dataset.path}: prepared without sound, which only `dlpo train contour` and"
+                " part=timing can do without; prepare it again from clips that have sound"
+            )
+        start, size = entry.first_frame + first, self.grid.hop_length if name in PER_SAMPLE else 1
+        rows: NDArray[Any] = dataset.arrays[name][start * size : (start + frames) * size]
+        return rows
 
     def f0(self, i: int) -> NDArray[np.float32]:
-        """See `Dataset.f0`."""
-        number, place = self._places[i]
-        return self.datasets[number].f0(place)
+        """(F,) Hz of utterance `i`, 0 where unvoiced.
+
+        Raises:
+            DataError: its dataset was prepared without F0.
+        """
+        dataset, entry = self._of(i)
+        if "f0" in dataset.lacks:
+            raise DataError(
+                f"{dataset.path}: prepared without F0, which only mini, base and large can do"
+                " without; prepare it again without --without-f0"
+            )
+        rows = slice(entry.first_frame, entry.first_frame + entry.frames)
+        return np.array(dataset.arrays["f0"][rows])
 
     def window(self, i: int, first: int, frames: int) -> Utterance:
-        """See `Dataset.window`."""
-        number, place = self._places[i]
-        return self.datasets[number].window(place, first, frames)
+        """All symbols of utterance `i`, and its audio and features in a range of frames.
+
+        Raises:
+            DataError: its dataset was prepared without F0, or without sound.
+        """
+        f0, energy = self.f0(i)[first : first + frames], self._heard(i, "energy", first, frames)
+        phase = self._heard(i, "phase", first, frames).astype(np.float64) * (
+            2 * np.pi / PHASE_CYCLE
+        )
+        features = Features(f0, np.array(energy), self.mel(i, first, frames), phase)
+        return Utterance(*self.timing(i), self.audio(i, first, frames), features)
 
 
 def _one_grid(datasets: Sequence[Dataset]) -> FrameGrid:
@@ -361,6 +330,14 @@ def describe_speech(datasets: Sequence[Dataset]) -> str:
 
 
 def speech_learned(known: Sequence[str], datasets: Sequence[Dataset]) -> str:
-    """`describe_speech` of some datasets after what a network knew before, each named once."""
-    parts = "; ".join([*known, describe_speech(datasets)]).split("; ")
-    return "; ".join(dict.fromkeys(parts))
+    """`describe_speech` of some datasets after what a network knew before: each origin once, with
+    the minutes of every set of its speech, as `43 + 12 minutes`."""
+    minutes: dict[str, dict[str, None]] = defaultdict(dict)
+    for part in "; ".join([*known, describe_speech(datasets)]).split("; "):
+        measured = MEASURED.fullmatch(part)
+        origin, lengths = measured.groups() if measured else (part, "")
+        minutes[origin] |= dict.fromkeys(lengths.split(" + "))
+    return "; ".join(
+        f"{origin}, {' + '.join(lengths)} minutes" if any(lengths) else origin
+        for origin, lengths in minutes.items()
+    )

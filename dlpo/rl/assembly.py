@@ -37,7 +37,7 @@ def method_of(
     settings = collector.settings
     recordings = None
     if plan.method.needs_recordings(plan.objective):
-        batches = Batches(data, "train", settings.seed, 0, policy.model.config.rows)
+        batches = Batches(data, "train", settings.seed, 0, policy.model.config)
         frozen = settings.part == "denoiser"
         recordings = Recordings(policy, batches, settings, collector.processes, frozen)
     heard = None if models.differentiable is None else hearing(policy, models.differentiable)

@@ -12,9 +12,9 @@ It needs: recordings. What the policy draws is for the log only.
 
 from __future__ import annotations
 
-from torch import Tensor
+from types import MappingProxyType
 
-from dlpo.rl.core.method import Method, RecordedPart
+from dlpo.rl.core.method import Method
 from dlpo.rl.core.objective import Objective
 
 
@@ -22,10 +22,8 @@ class Control(Method):
     """Learns from recordings alone."""
 
     supervised = True
+    fixed = MappingProxyType({"beta": 1.0})
 
     @classmethod
     def needs_recordings(cls, objective: Objective) -> bool:
         return True
-
-    def recorded_loss(self, part: RecordedPart) -> Tensor:
-        return self.control_loss(part)

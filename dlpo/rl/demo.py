@@ -72,7 +72,7 @@ def demo_tuner(
         TrainingError: `out` holds another run.
         MissingExtraError: a package of the extra `train` is not installed.
     """
-    prompts = read_ending_prompts([texts], without)
+    prompts = read_ending_prompts([str(texts)], without)
     data = out / "corpus"
     if not (data / "dataset.json").exists():
         _record(load_checkpoint(checkpoint).model, prompts, data)

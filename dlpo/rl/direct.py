@@ -9,7 +9,7 @@
                               save memory but ignore what earlier ones could do
 
 Of a flow x is drawn again from the same noise, with the gradient of all its steps. With `guide`
-recordings or both, beta times the control's loss is minimized as well.
+recordings, beta times the control's loss is minimized as well.
 
 It learns fastest and is the easiest to hack: a policy that learns from a judge exploits whatever
 it attends to. With K < N the states that it starts from are those of the policy that acted, and
@@ -33,7 +33,7 @@ from dlpo.errors import InputError
 from dlpo.rl.awm import matching_terms
 from dlpo.rl.core.chain import ChainPolicy
 from dlpo.rl.core.flow import FlowDraws, FlowPolicy
-from dlpo.rl.core.method import RecordedPart, RolloutMethod, Sample
+from dlpo.rl.core.method import RolloutMethod, Sample
 from dlpo.rl.core.objective import Objective
 from dlpo.rl.core.rollout import Rollout
 
@@ -114,6 +114,3 @@ class Direct(RolloutMethod):
         terms = {"reward": objective.alpha * loss / (objective.reward_scale or 1.0)}
         before, drawn = self.setup.reference, sample.drawn
         return terms | matching_terms(self.policy, before, drawn, drawn.samples, objective, 0.0)
-
-    def recorded_loss(self, part: RecordedPart) -> Tensor:
-        return self.objective.beta * self.control_loss(part)

@@ -41,46 +41,40 @@ class EndingPrompt:
     """of the sentence, BCP 47"""
 
 
-def read_ending_prompts(
-    paths: Sequence[Path],
-    without: Path | None = None,
-    language: str = LANGUAGES[0],
-    first: int = 0,
-) -> list[EndingPrompt]:
+def read_ending_prompts(files: Sequence[str], without: Path | None = None) -> list[EndingPrompt]:
     """The sentences of files of lines `id|text` or `id<tab>text`, each with its ending's kind.
 
     One text in `HELD_OUT`, chosen by a hash of its id, is held out for validation.
 
     Args:
-        paths: UTF-8.
+        files: UTF-8, each given as FILE or FILE=LANGUAGE.
         without: a file of ids of texts that are left out, one a line.
-        language: of the texts, BCP 47.
-        first: number of the first prompt; those of a run differ, since their noise does.
 
     Raises:
         InputError: the language can't be read.
         DataError: a file can't be read, or a line has no id and text.
     """
     left_out = frozenset[str]() if without is None else read_ids(without)
-    front_end, found = TextFrontEnd(language=language), list[EndingPrompt]()
-    spoken = known_language(language)
-    endings = front_end.language.endings
-    for name, text in _texts(paths, left_out):
-        held_out = crc32(name.encode()) % HELD_OUT == 0
-        try:
-            sentences = front_end.process(text).sentences
-        except TextError:
-            continue  # without words
-        for sentence in sentences:
-            symbols = np.array(sentence.symbol_ids(), np.int64)
-            if SHORTEST <= len(symbols) <= LONGEST:
-                prompt = Prompt(first + len(found), sentence.text, symbols)
-                kind = endings.kind(sentence.text)
-                ending = EndingPrompt(prompt, kind, len(symbols) - 1, held_out, spoken)
-                found.append(ending)
-                if endings.lists(sentence.text):
-                    found += _of_lists(ending, first + len(found))
-                found += _asked(ending, first + len(found))
+    found = list[EndingPrompt]()
+    for path, language in map(in_language, files):
+        front_end, spoken = TextFrontEnd(language=language), known_language(language)
+        endings = front_end.language.endings
+        for name, text in _texts(path, left_out):
+            held_out = crc32(name.encode()) % HELD_OUT == 0
+            try:
+                sentences = front_end.process(text).sentences
+            except TextError:
+                continue  # without words
+            for sentence in sentences:
+                symbols = np.array(sentence.symbol_ids(), np.int64)
+                if SHORTEST <= len(symbols) <= LONGEST:
+                    prompt = Prompt(len(found), sentence.text, symbols)
+                    kind = endings.kind(sentence.text)
+                    ending = EndingPrompt(prompt, kind, len(symbols) - 1, held_out, spoken)
+                    found.append(ending)
+                    if endings.lists(sentence.text):
+                        found += _of_lists(ending, len(found))
+                    found += _asked(ending, len(found))
     return found
 
 
@@ -90,25 +84,16 @@ def in_language(given: str) -> tuple[Path, str]:
     return Path(name), language or LANGUAGES[0]
 
 
-def read_all_prompts(files: Sequence[str], without: Path | None = None) -> list[EndingPrompt]:
-    """The sentences of FILE or FILE=LANGUAGE, see `read_ending_prompts`, for one run."""
-    found = list[EndingPrompt]()
-    for path, language in map(in_language, files):
-        found += read_ending_prompts([path], without, language, len(found))
-    return found
-
-
-def _texts(paths: Sequence[Path], left_out: Collection[str]) -> Iterator[tuple[str, str]]:
+def _texts(path: Path, left_out: Collection[str]) -> Iterator[tuple[str, str]]:
     """Ids and texts."""
-    for path in paths:
-        with reading(path, "lines id|text"):
-            lines = path.read_text(encoding="utf-8").splitlines()
-        for number, line in enumerate(lines, 1):
-            name, separator, text = line.replace("\t", "|").partition("|")
-            if not separator or not text.strip():
-                raise DataError(f"{path}, line {number}: got {line[:60]!r}; expected id|text")
-            if name not in left_out:
-                yield name, text
+    with reading(path, "lines id|text"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        name, separator, text = line.replace("\t", "|").partition("|")
+        if not separator or not text.strip():
+            raise DataError(f"{path}, line {number}: got {line[:60]!r}; expected id|text")
+        if name not in left_out:
+            yield name, text
 
 
 def _of_lists(ending: EndingPrompt, number: int) -> list[EndingPrompt]:

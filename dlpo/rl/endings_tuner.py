@@ -3,7 +3,7 @@
     L = alpha mean_g A_g e_local(c_g) + beta DL + kl_outside E|v - v_start|^2
 
     c_g     contours of a sentence drawn by the flow itself, g = 1 .. G, from noise of their own
-    A_g     advantage of c_g: its reward less the mean of the group, in units of `scale_st`
+    A_g     advantage of c_g: its reward less the mean of the group, over `reward_scale` semitones
     e       the flow's own training loss on c_g; local: over the points of the last `credit_s`
             seconds before the ending, which the reward is about
 
@@ -38,7 +38,10 @@ from dlpo.rl.pitch_tuner import PitchTuner
 
 TOGETHER = 4  # prompts of similar length in a batch, so that little of it is padding
 LAG_RATE = 0.05  # of the running means by voice
-USUAL: dict[str, Any] = {"alpha": 2.0, "beta": 2.0, "kl_outside": 1.0}
+USUAL: dict[str, Any] = {
+    "alpha": 2.0, "beta": 2.0, "kl_outside": 1.0, "error_bound": 1.5,
+    "reward_scale": 3.0, "advantage_bound": 3.0,
+}  # fmt: skip
 """Of the objective, where a run says nothing else."""
 ENDINGS_METHODS: dict[str, dict[str, Any]] = {
     "dlpo": {},
@@ -154,7 +157,7 @@ class EndingsTuner(PitchTuner):
 
     Args:
         prompts: sentences to draw and to validate on.
-        objective: what is learned, see `USUAL`; its bounds and draws are the settings'.
+        objective: what is learned, see `USUAL`; its draws are the settings' `times`.
         settings: everything else.
 
     Raises:
@@ -182,15 +185,8 @@ class EndingsTuner(PitchTuner):
         self.collector = self.collects(self.policy, of_voices, settings, voices)
         validation = of_voices.validation(settings.validation_endings)
         self.figures = EndingFigures(self.policy, validation, self.held_out, voices, languages)
-        learned_from = replace(
-            objective,
-            reward_scale=settings.scale_st,
-            advantage_bound=settings.advantage_bound,
-            matching_draws=settings.times,
-            error_bound=settings.error_bound,
-        )
         setup = TuningSetup(
-            learned_from,
+            replace(objective, matching_draws=settings.times),
             self.policy,
             self.start,
             self.collector,

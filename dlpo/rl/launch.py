@@ -18,9 +18,7 @@ from dlpo.rl.reward_models import RewardModels, load_reward_models, parse_weight
 from dlpo.rl.tuner import Tuner
 
 PITCH = "pitch"
-PAIRS_BETA = 1.0  # weight of the diffusion loss beside listeners' pairs
-ENDINGS_SETTINGS = ("method", "advantage_bound", "error_bound", "matching_draws", "reward_scale")
-"""Fields of the objective that `EndingsTuning` has."""
+TAKEN = ("method", "matching_draws")  # of the objective of pitch: no settings
 
 
 def open_tuning(options: TuneOptions) -> Tuner | EndingsTuner | PitchPairsTuner:
@@ -46,7 +44,7 @@ def open_tuning(options: TuneOptions) -> Tuner | EndingsTuner | PitchPairsTuner:
 def ranked(options: TuneOptions) -> tuple[Plan, TuningConfig, RewardModels]:
     """Method and chain, settings, and the judges of a run that is rewarded by them."""
     chosen: dict[str, Any] = {"method": options.method, "guide": options.guide} | options.weights
-    of_objective, settings = options.split(Objective, [*chosen])
+    of_objective, settings = options.split([*chosen])
     objective = from_dict(Objective, of_objective | chosen)
     own, steps, own_eta = options.base.provenance.chain
     schedule, eta = options.chain.of(own, own_eta)
@@ -63,7 +61,7 @@ def ranked(options: TuneOptions) -> tuple[Plan, TuningConfig, RewardModels]:
 
 
 def _endings_tuner(options: TuneOptions) -> EndingsTuner:
-    of_objective, settings = options.split(Objective, ENDINGS_SETTINGS)
+    of_objective, settings = options.split(TAKEN)
     objective = endings_objective(options.method, **options.weights, **of_objective)
     training = from_dict(EndingsTuning, settings)
     prompts = options.prompts()
@@ -81,16 +79,17 @@ def _pairs_tuner(options: TuneOptions) -> PitchPairsTuner:
     part = options.settings.get("part", PITCH)
     if part != PITCH:
         raise InputError(f"part is {part}; expected {PITCH}, all that listeners' pairs teach")
-    settings = {key: value for key, value in options.settings.items() if key != "part"}
+    of_objective, settings = options.split(TAKEN)
+    settings.pop("part", None)
+    objective = from_dict(Objective, of_objective | options.weights)
     training = from_dict(PitchPairsTuning, settings)
     sha256 = pairs_sha256(options.pairs, options.preferences)
-    weight = PAIRS_BETA if options.beta is None else options.beta
     return PitchPairsTuner(
         options.checkpoint,
         options.corpora,
         options.preferences,
         sha256,
         options.out,
-        weight,
+        objective,
         training,
     )

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from dlpo.config.fields import HIDDEN, As, File, Flag, Folder, NotNegative, Range, Share
 from dlpo.errors import InputError
-from dlpo.rl.core.objective import Guide, MethodName
+from dlpo.rl.core.objective import Guide, MethodName, Objective
 
 if TYPE_CHECKING:
     from dlpo.checkpoint import Checkpoint
     from dlpo.data.dataset import Corpora
     from dlpo.data.preferences import PreferencePair
-    from dlpo.noise_schedule import NoiseSchedule
     from dlpo.rl.ending_prompts import EndingPrompt
 
 ENDINGS = "endings"
@@ -120,25 +119,18 @@ class TuneOptions:
         return self.reward == ENDINGS
 
     @property
-    def own_chain(self) -> NoiseSchedule:
-        """The chain that the checkpoint is spoken by."""
-        from dlpo.noise_schedule import named_schedule
-
-        return named_schedule(*self.base.provenance.chain)
-
-    @property
     def weights(self) -> dict[str, float]:
         """alpha and beta, where they were given."""
         both = {"alpha": self.alpha, "beta": self.beta}
         return {name: weight for name, weight in both.items() if weight is not None}
 
-    def split(self, objective: type, taken: Sequence[str] = ()) -> tuple[dict[str, Any], ...]:
+    def split(self, taken: Sequence[str]) -> tuple[dict[str, Any], ...]:
         """The settings that are the objective's, and the others.
 
         Args:
             taken: fields of the objective that are no settings.
         """
-        own = {one.name for one in fields(objective)} - {*taken}
+        own = {one.name for one in fields(Objective)} - {*taken}
         of_objective = {key: value for key, value in self.settings.items() if key in own}
         rest = {key: value for key, value in self.settings.items() if key not in own}
         return of_objective, rest
@@ -153,6 +145,6 @@ class TuneOptions:
             raise InputError(
                 "--reward endings draws sentences from texts; give --texts FILE (id|text)"
             )
-        from dlpo.rl.ending_prompts import read_all_prompts
+        from dlpo.rl.ending_prompts import read_ending_prompts
 
-        return read_all_prompts(self.texts, self.without)
+        return read_ending_prompts(self.texts, self.without)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ from dlpo.checkpoint import PITCH_PAIRS
 from dlpo.config.tuning import PitchPairsTuning
 from dlpo.data.dataset import Corpora
 from dlpo.data.preferences import PreferencePair
-from dlpo.errors import ConfigError, DataError
+from dlpo.errors import DataError
 from dlpo.rl.core.flow import FlowDraws
 from dlpo.rl.core.method import Method, Sample, TuningSetup, UpdateBatch
 from dlpo.rl.core.objective import Objective
@@ -125,11 +126,10 @@ class PitchPairsTuner(PitchTuner):
     Args:
         pairs: from `read_pairs`; their voice is `settings.voice`.
         pairs_sha256: of their file and audio.
-        beta: weight of the diffusion loss.
+        objective: `preference_beta`, and beta of the diffusion loss.
         settings: everything else.
 
     Raises:
-        ConfigError: beta is negative.
         DataError: no pair is usable, or none is left to learn from.
     """
 
@@ -142,11 +142,9 @@ class PitchPairsTuner(PitchTuner):
         pairs: Sequence[PreferencePair],
         pairs_sha256: str,
         out: Path,
-        beta: float,
+        objective: Objective,
         settings: PitchPairsTuning,
     ) -> None:
-        if beta < 0:
-            raise ConfigError(f"beta is {beta}; expected 0 or more")
         super().__init__(start, data, out, settings)
         self.pairs_sha256 = pairs_sha256
         self.averaged_policy = PitchFlow(self.voice, copy.deepcopy(self.start.contour))
@@ -160,14 +158,16 @@ class PitchPairsTuner(PitchTuner):
         self.collector = PairsCollector(self.policy, self.learned, settings, self.processes)
         validated = [pair for pair in heard if pair.held_out]
         self.validated = self.collector.paired(validated, 0) if validated else None
-        objective = Objective(
-            beta=beta, matching_draws=settings.times, preference_beta=settings.preference_beta
-        )
-        recordings = self.recordings if beta else None
         setup = TuningSetup(
-            objective, self.policy, self.start, self.collector, recordings=recordings, joined=True
+            replace(objective, matching_draws=settings.times),
+            self.policy,
+            self.start,
+            self.collector,
+            recordings=self.recordings if objective.beta else None,
+            joined=True,
         )
-        described = {"pairs_sha256": pairs_sha256, "voice": settings.voice, "beta": beta}
+        weights = {"beta": objective.beta, "preference_beta": objective.preference_beta}
+        described = {"pairs_sha256": pairs_sha256, "voice": settings.voice, **weights}
         self._learn(PitchDPO(setup), described)
 
     def _validate(self) -> Mapping[str, float | Tensor]:

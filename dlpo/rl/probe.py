@@ -21,7 +21,6 @@ from torch import Tensor
 
 from dlpo.audio import Waveform, harmonic_source
 from dlpo.data.dataset import Corpora
-from dlpo.diffusion import sample
 from dlpo.errors import DataError
 from dlpo.judges.judge import TYPICAL_LEVEL_DB, at_level
 from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE
@@ -32,11 +31,13 @@ from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.prompts import Prompt, prompt_of
 from dlpo.rl.rewards import ClipBatch, Reward
 from dlpo.training.contour_losses import RecordedContours
+from dlpo.training.synthesis import denoise
 
 DRAWN = "drawn by the voice"
 OTHER = "another recording's"
 NOISE = "noise"
 DRAWS = 8
+SENTENCES = 20  # at most
 Score = Callable[[Prompt, Sequence[Tensor], int], NDArray[np.float64]]
 """A sentence, (2, P) contours of it in ln Hz, and the denoiser's seed -> their scores"""
 
@@ -59,7 +60,7 @@ class Speaker:
         """(2, P) ln Hz -> (T,) float32.
 
         Args:
-            seed: of the denoiser's noise.
+            seed: 0 or 1, of the denoiser's noise.
         """
         model = self.policy.model
         voice = model.named_voice(prompt.voice)
@@ -72,14 +73,9 @@ class Speaker:
         no_shift = torch.zeros(1)
         both = torch.cat([hidden, scaled.to(hidden.dtype)], dim=1)
         conditioning, f0 = model.frames(both, frames, timing.ranges, positions, no_shift, voice)
-        source = torch.from_numpy(harmonic_source(f0[0].numpy(), model.config.grid))[None]
-        noise = keyed_noise((seed, prompt.number), self.chain.noise_count, source.shape[1])[:, None]
-        x0 = sample(
-            model.denoise, self.chain, conditioning, source, noise, model.parametrisation,
-            model.x0_limit,
-        )  # fmt: skip
-        waveform: Waveform = model.to_waveform(x0)[0].numpy()
-        return at_level(waveform, self.rate_hz, TYPICAL_LEVEL_DB)
+        source = harmonic_source(f0[0].numpy(), model.config.grid)
+        spoken = denoise(model, conditioning, source, self.chain, 2 * prompt.number + seed)
+        return at_level(spoken, self.rate_hz, TYPICAL_LEVEL_DB)
 
     def score(self, reward: Reward) -> Score:
         """A judge of what is spoken as a judge of contours."""
@@ -98,19 +94,16 @@ class Probe:
     Args:
         policy: the voice before tuning.
         data: prepared recordings.
-        sentences: at most so many of them.
         split: of the recordings.
 
     Raises:
         DataError: fewer than two recordings.
     """
 
-    def __init__(
-        self, policy: PitchFlow, data: Corpora, sentences: int = 20, split: str = "validation"
-    ) -> None:
+    def __init__(self, policy: PitchFlow, data: Corpora, split: str = "validation") -> None:
         self.policy = policy
         self.recorded = RecordedContours(data, split, policy.model.config.rows)
-        self.utterances = self.recorded.utterances[:sentences]
+        self.utterances = self.recorded.utterances[:SENTENCES]
         if len(self.utterances) < 2:
             raise DataError(
                 f"{data.path}: {len(self.utterances)} {split} recordings; expected two or more"
@@ -136,16 +129,10 @@ class Probe:
                 differences[name].append(float(right - of_wrong))
         return differences
 
-    def best_of_eight(
-        self, score: Score, held_out: dict[str, Score], prompts: Sequence[Prompt] = ()
-    ) -> dict[str, list[float]]:
-        """By how much the best of eight by a reward raises each held-out judge over their mean.
-
-        Args:
-            prompts: of the recordings by default.
-        """
+    def best_of_eight(self, score: Score, held_out: dict[str, Score]) -> dict[str, list[float]]:
+        """By how much the best of eight by a reward raises each held-out judge over their mean."""
         differences: dict[str, list[float]] = {name: [] for name in held_out}
-        for prompt in prompts or self.prompts.values():
+        for prompt in self.prompts.values():
             contours = [self._in_range(prompt, c, shaped=False) for c in self._drawn(prompt, DRAWS)]
             best = int(score(prompt, contours, 0).argmax())
             for name, judge in held_out.items():

@@ -85,7 +85,7 @@ class Tuner(MethodRun):
         policy = SpokenChain(self.base.model.to(device), plan.chain, reach)
         self.reference = SpokenChain(untuned.to(device), plan.chain, reach)
         recorded = validation_recordings(
-            self.reference.model, Batches(data, "validation", 0, 0, policy.model.config.rows)
+            self.reference.model, Batches(data, "validation", 0, 0, policy.model.config)
         )
         self.panel = ValidationPanel(
             self.reference, prompts, models, recorded, self.timer, settings.rows

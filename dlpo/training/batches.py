@@ -15,6 +15,7 @@ from dlpo.audio import ENERGY_FLOOR, MEL_FLOOR, harmonic_source, pre_emphasise
 from dlpo.data.dataset import Corpora
 from dlpo.data.features import Features
 from dlpo.frame_grid import FrameGrid
+from dlpo.model.build import ModelConfig
 
 CONTEXT = 8  # frames on either side of a window: the reach of the conditioning convolutions
 
@@ -87,7 +88,7 @@ def sentences_of(
     Args:
         dataset: holds the utterances.
         utterances: their indices.
-        rows: an entry's voice -> its rows of the voice embedding, by the model's configuration.
+        config: the model's, with the rows of its voices and the taper of its source.
     """
     timings = [dataset.timing(i) for i in utterances]
     shape = len(timings), max(len(symbols) for symbols, _ in timings)
@@ -117,11 +118,12 @@ class Batches:
         split: str,
         seed: int,
         rank: int,
-        rows: Callable[[str], tuple[int, int]],
+        config: ModelConfig,
     ) -> None:
         self.dataset = dataset
         self.key = (seed, rank)
-        self.rows = rows
+        self.grid = config.grid
+        self.rows = config.rows
         self.recorded = dataset.split(split, with_audio=True)
         self.timed = [*self.recorded, *dataset.split(split, with_audio=False)]
         self.chances = dataset.chances(self.recorded)
@@ -167,7 +169,7 @@ class Batches:
         piece = self.dataset.window(i, max(0, start), min(total, end) - max(0, start))
         missing = (max(0, -start), max(0, end - total))
         features: Features = piece.features
-        source = harmonic_source(features.f0, self.dataset.grid, features.phase)
+        source = harmonic_source(features.f0, self.grid, features.phase)
 
         def padded(values: NDArray[np.float32], fill: float) -> NDArray[np.float32]:
             widths = [missing] + [(0, 0)] * (values.ndim - 1)

@@ -25,6 +25,7 @@ from dlpo.training.wavegrad_trainer import WaveGradTrainer
 
 PUBLISHED = {"mini": MINI_TRAINING, "base": BASE_TRAINING, "large": LARGE_TRAINING}
 SIZE = "model."  # begins the keys of a new model's sizes
+TAPER = "source_taper_hz"  # has no weights, so that a checkpoint may get another
 
 
 def open_training(
@@ -57,8 +58,8 @@ def open_training(
         contour = from_dict(ContourConfig, to_dict(ContourConfig()) | sizes)
         how = from_dict(ContourTraining, values)
         return ContourTrainer(contour, how, paths, shares, out, inits[0])
-    if sizes and inits:
-        given = ", ".join(SIZE + key for key in sizes)
+    if inits and (fixed := sizes.keys() - {TAPER}):
+        given = ", ".join(SIZE + key for key in sizes if key in fixed)
         raise InputError(f"--set {given}: the model is that of --init; only a new one has a choice")
     config = model_config(to_dict(CONFIGS[model]) | sizes)
     if isinstance(config, SpectralConfig):

@@ -108,7 +108,8 @@ class SpectralTrainer(TrainingRun):
     """A training run of one part of `spectral`, see `TrainingRun`.
 
     Args:
-        config: model to train; its voices are those of the corpora and of `inits`.
+        config: model to train; its voices are those of the corpora and of `inits`, from which all
+            else comes too, but for a taper of the source.
         training: which part, and how.
         data: directories of prepared datasets.
         shares: of each dataset in what is drawn.
@@ -158,6 +159,8 @@ class SpectralTrainer(TrainingRun):
                     f"{inits[-1]}: has no contour; expected a checkpoint of dlpo train contour"
                 )
             start = replace(start, contour=contour)
+        if config.source_taper_hz:
+            start = replace(start, source_taper_hz=config.source_taper_hz)
         self.dataset.check_grid(start.grid)
         voices, channels = tuple(dict.fromkeys(names)), start.adapter_channels
         if training.part == "adapters":
@@ -194,8 +197,8 @@ class SpectralTrainer(TrainingRun):
         else:
             optimizer = torch.optim.AdamW(learns, rate, betas, weight_decay=decay)
         seed, rank = training.seed, self.accelerator.process_index
-        self.batches = Batches(self.dataset, "train", seed, rank, self.config.rows)
-        self.held_out = Batches(self.dataset, "validation", seed, 0, self.config.rows)
+        self.batches = Batches(self.dataset, "train", seed, rank, self.config)
+        self.held_out = Batches(self.dataset, "validation", seed, 0, self.config)
         self.before = None
         if training.part == "timing":
             self.before = copy.deepcopy(model).eval().requires_grad_(False)

@@ -103,8 +103,8 @@ class WaveGradTrainer(TrainingRun):
             step.parameters(), training.learning_rate, weight_decay=training.weight_decay
         )
         seed, rank = training.seed, self.accelerator.process_index
-        self.batches = ExcerptBatches(Batches(self.dataset, "train", seed, rank, config.rows))
-        self.held_out = ExcerptBatches(Batches(self.dataset, "validation", seed, 0, config.rows))
+        self.batches = ExcerptBatches(Batches(self.dataset, "train", seed, rank, config))
+        self.held_out = ExcerptBatches(Batches(self.dataset, "validation", seed, 0, config))
         self._prepare(model, step, optimizer)
         self._open({"model": to_dict(config), "data_sha256": self.dataset.sha256})
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 16  # of a fused graph, the papers' 10 among them; more are slow to trace and to run
 WEIGHT_BITS = (8, 16, 32)
 Jitter = Annotated[float, Range(ge=0, le=MAX_JITTER)]
-OPSET = 20  # of ONNX; 18 to 21 are tested from end to end
+OPSET = 20  # of ONNX
 OfCheckpoint = Flag(panel="For checkpoints")
 OfBoth = Flag(panel="For checkpoints and bundles")
 Steps = Annotated[tuple[Annotated[int, Range(ge=1, le=MOST_STEPS)], ...], OfBoth]
@@ -62,8 +62,6 @@ class ExportOptions:
     and large. For bundles: the precisions to build plans for."""
     weight_bits: Annotated[int, After("8, 16 or 32", WEIGHT_BITS.__contains__), OfCheckpoint] = 16
     """Bits per stored weight: 8, 16 or 32; 16 by default."""
-    opset: Annotated[int, Range(ge=18, le=21), OfCheckpoint] = OPSET
-    """ONNX opset; 20 by default."""
     voice: Annotated[str, HIDDEN] = "lj"
     """Name of the voice, for a checkpoint with a single voice."""
     voices: Voices = field(default_factory=dict)

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from dlpo_export.graphs import DenoiserGraph, PredictionGraph, StartGraph, UpdateGraph
-from dlpo_export.options import OPSET
 from dlpo_export.to_onnx import GraphSource, slim_graph, trace
 
 if TYPE_CHECKING:
@@ -53,8 +52,7 @@ def step_of(node: str) -> int:
 class Tracer:
     """Traces modules, each only once."""
 
-    def __init__(self, opset: int = OPSET) -> None:
-        self.opset = opset
+    def __init__(self) -> None:
         self._traced: dict[Hashable, torch.onnx.ONNXProgram] = {}
 
     def to_onnx(self, source: GraphSource) -> onnx.ModelProto:
@@ -73,7 +71,7 @@ class Tracer:
             return self._chain(source, source.module)
         takes = {name: name for name in source.inputs}
         gives = {name: name for name in source.outputs}
-        return [Part("", "", trace(source, self.opset), takes, gives)]
+        return [Part("", "", trace(source), takes, gives)]
 
     def _chain(self, source: GraphSource, denoiser: DenoiserGraph) -> list[Part]:
         schedule, noise = denoiser.schedule, {"noise": source.inputs["noise"]}
@@ -134,7 +132,7 @@ class Tracer:
 
     def _program(self, key: Hashable, source: GraphSource) -> torch.onnx.ONNXProgram:
         if key not in self._traced:
-            self._traced[key] = trace(source, self.opset)
+            self._traced[key] = trace(source)
         return self._traced[key]
 
 

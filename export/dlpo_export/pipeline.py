@@ -16,6 +16,7 @@ import torch
 
 from dlpo.bundle import (
     ENCODER_NOISE,
+    SOURCE_TAPER,
     VOICES,
     CheckpointInfo,
     GraphInfo,
@@ -210,7 +211,7 @@ def _write_graphs(
     """Make every graph in every precision; returns the manifest's entries for them."""
     with stage(f"speaking {len(CALIBRATION)} sentences, to calibrate on"):
         spoken = [(sentence.seed, *until_frames(sources, sentence)) for sentence in CALIBRATION]
-    tracer, spectral = Tracer(options.opset), isinstance(model, SpectralWaveGrad2)
+    tracer, spectral = Tracer(), isinstance(model, SpectralWaveGrad2)
     infos: dict[str, GraphInfo] = {}
     files: dict[str, onnx.ModelProto] = {}
     for name, source in sources.items():
@@ -269,7 +270,8 @@ def _manifest(
     names = voices or (options.voice,)
     spoken = _languages(model, options, checkpoint.provenance, names)
     draws_pitch = EncoderGraph(model).draws_pitch
-    requires = [ENCODER_NOISE] if draws_pitch else []
+    taper_hz = model.config.grid.taper_hz
+    needed = {ENCODER_NOISE: draws_pitch, VOICES: bool(voices), SOURCE_TAPER: taper_hz > 0}
     return Manifest(
         voice=voices[0] if voices else options.voice,
         voices=voices,
@@ -292,8 +294,8 @@ def _manifest(
         dictionary=dict(options.dictionary),
         prosody=ProsodyInfo() if model.uses_source else ProsodyInfo(pitch_semitones=(0.0, 0.0)),
         uses_source=model.uses_source,
-        requires=(*requires, *([VOICES] if voices else [])),
-        source=SourceInfo(harmonics=model.uses_source),
+        requires=tuple(feature for feature, used in needed.items() if used),
+        source=SourceInfo(model.uses_source, taper_hz=taper_hz),
         scores=dict(options.scores),
     )
 

@@ -37,7 +37,7 @@ class GraphSource:
     outputs: Mapping[str, Shape]
 
 
-def trace(source: GraphSource, opset: int = OPSET) -> torch.onnx.ONNXProgram:
+def trace(source: GraphSource) -> torch.onnx.ONNXProgram:
     """Export a module with torch: an ONNX model, and torch's own program beside it.
 
     Raises:
@@ -66,7 +66,7 @@ def trace(source: GraphSource, opset: int = OPSET) -> torch.onnx.ONNXProgram:
             input_names=list(source.inputs),
             output_names=list(source.outputs),
             dynamic_shapes=dynamic_shapes,
-            opset_version=opset,
+            opset_version=OPSET,
             dynamo=True,
             optimize=True,
             verbose=False,

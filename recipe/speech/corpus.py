@@ -31,17 +31,15 @@ from scipy.signal import resample_poly
 
 from dlpo.data.features import sounds_voiced
 from dlpo.frame_grid import FrameGrid
-from recipe.speech import spanish, store
-from recipe.speech.boundaries import Boundaries
+from recipe.speech import spanish, store, without_sound
 from recipe.speech.endings import F0_RATE, VOICED_HZ
 from recipe.speech.notch import notch
 from recipe.speech.plan import SPANISH
 from recipe.speech.texts import held_out
-from recipe.speech.voicing import Voicing
+from recipe.speech.without_sound import Boundaries, Voicing
 
 LEARN_FROM = 300  # clips, for the aligner, and others that have rare phones
 ALIGNER_UP, ALIGNER_DOWN = 147, 160  # from 24,000 to 22,050 Hz
-BOUNDARIES, VOICING = "boundaries.json", "voicing.json"
 HEADER = "id\tphonemes\tdurations_ms\twords\n"
 
 
@@ -93,7 +91,7 @@ class CorpusMaker:
         if like is None:
             made = [self._clip(spoken, row, out) for row in rows]
         else:
-            of_voice = Boundaries.read(like / BOUNDARIES), Voicing.read(like / VOICING)
+            of_voice = without_sound.read(like)
             made = [self._clip_without_sound(spoken, row, out, *of_voice) for row in rows]
         clips = [one for one in made if isinstance(one, Clip)]
         left_out = {
@@ -116,9 +114,11 @@ class CorpusMaker:
             fitted.append(learned.align(self._heard(clip, waveform)))
             voiced.append(self._voiced(clip, waveform, out))
         planned = (clip.segments for clip in clips)
-        Boundaries.learn(zip(planned, fitted, strict=True)).write(out / BOUNDARIES)
-        heard = zip(fitted, voiced, strict=True)
-        Voicing.learn(heard, self._grid.frames_per_s).write(out / VOICING)
+        without_sound.write(
+            out,
+            Boundaries.learn(zip(planned, fitted, strict=True)),
+            Voicing.learn(zip(fitted, voiced, strict=True), self._grid.frames_per_s),
+        )
         return fitted
 
     def _write_tables(

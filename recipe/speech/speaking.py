@@ -7,23 +7,16 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import wait
+from multiprocessing import active_children, get_context
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 from recipe.signals import on_stop
 from recipe.speech import plan, store
-from recipe.speech.kokoro import (
-    ENGINE,
-    GRAPH,
-    CannotSpeakError,
-    Kokoro,
-    Reader,
-    published_network,
-)
+from recipe.speech.kokoro import ENGINE, GRAPH, CannotSpeakError, Kokoro, Reader, published_network
 from recipe.speech.prompts import synthetic_prompts
 from recipe.speech.texts import Reading, Text, held_out, read_letters, read_texts
 
@@ -78,28 +71,14 @@ def speak(folders: Folders, jobs: int, hours: float = math.inf) -> None:
     if len(shares) == 1:
         speak_voices(folders, shares[0])
         return
-    context = get_context("spawn")
-    workers = [
-        context.Process(target=speak_voices, args=(folders, share), daemon=True) for share in shares
-    ]
-    with on_stop(leave):
+    with on_stop(leave), ProcessPoolExecutor(len(shares), get_context("spawn")) as pool:
         try:
-            for worker in workers:
-                worker.start()
-            running = {worker.sentinel: worker for worker in workers}
-            while running:
-                for sentinel in wait(list(running)):
-                    worker = running.pop(cast(int, sentinel))
-                    worker.join()
-                    if worker.exitcode:
-                        raise SystemExit(
-                            f"a process ended with {worker.exitcode}; its error is above"
-                        )
-        finally:
-            for worker in workers:
-                if worker.is_alive():
-                    worker.terminate()
-                    worker.join()
+            for done in as_completed(pool.submit(speak_voices, folders, each) for each in shares):
+                done.result()
+        except BaseException:
+            for process in active_children():
+                process.terminate()
+            raise
 
 
 def leave(*_: object) -> None:

@@ -8,7 +8,6 @@ from collections.abc import (
     Callable,
     Iterable,
     Iterator,
-    MutableSequence,
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -156,7 +155,7 @@ class AsyncClient(_Connected):
 
     async def stream(self, text: Text, **settings: Unpack[Settings]) -> AsyncIterator[Waveform]:
         """The audio of a text while it is made; closing the iterator stops the work."""
-        async with self._speech(text, settings, []) as speech:
+        async with self._speech(text, settings) as speech:
             async for piece in speech:
                 yield piece.samples
         warn(speech.warnings)
@@ -167,9 +166,8 @@ class AsyncClient(_Connected):
 
     async def speak(self, text: Text, **settings: Unpack[Settings]) -> SpokenText:
         """The audio with times of words, sentences, captions and what was not spoken."""
-        written: MutableSequence[str] = []
-        async with self._speech(text, settings, written) as speech:
-            account = Account(speech, written)
+        async with self._speech(text, settings) as speech:
+            account = Account(speech)
             async for piece in speech:
                 account.add(piece)
         warn(speech.warnings)
@@ -187,32 +185,24 @@ class AsyncClient(_Connected):
         out = as_out(path)
         check_sound_file(out, format=format)
         rate_hz = await self.sample_rate  # first, as it says which voices a server has
-        async with self._speech(text, settings, []) as speech:
+        async with self._speech(text, settings) as speech:
             with SoundFile(out, rate_hz, about=speech.about, format=format) as file:
                 async for piece in speech:
                     file.write(piece.samples)
         warn(speech.warnings)
         return out
 
-    def _speech(
-        self, text: Text, settings: Settings, written: MutableSequence[str]
-    ) -> AbstractAsyncContextManager[Speech]:
-        """The speech of a text; `written` gets it as it is read."""
+    def _speech(self, text: Text, settings: Settings) -> AbstractAsyncContextManager[Speech]:
         request = request_of(text, settings)
-        pieces = None if isinstance(text, str) else _each(text, written)
-        written += [text] if isinstance(text, str) else []
+        pieces = None if isinstance(text, str) else _each(text)
         return spoken_by_server(self._client, request, pieces, self.name, Encoding.PCM_F32)
 
 
-async def _each(
-    text: Iterable[str] | AsyncIterable[str], written: MutableSequence[str]
-) -> AsyncIterator[str]:
-    """The pieces of a text, checked; `written` gets them as they are read."""
+async def _each(text: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[str]:
+    """The pieces of a text, checked."""
     if isinstance(text, AsyncIterable):
         async for piece in text:
-            written += checked([piece])
-            yield piece
+            yield next(checked([piece]))
     else:
         for piece in checked(text):
-            written.append(piece)
             yield piece

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from html import unescape
 from typing import Annotated, Any, Literal, NoReturn
 
 from dlpo.bundle import MAX_VOICE_NAME, Manifest
@@ -28,6 +30,13 @@ PAUSES = ("sentence_pause_s", "paragraph_pause_s", "lead_in_s")
 Pause = Annotated[float, Range(ge=0, le=10)]
 Length = Annotated[float, Range(ge=0.1, le=3_600)]
 OPTIONAL = (*PAUSES, "duration_s")  # numbers that may be unset
+
+_MARKUP = re.compile(r"(?:<[^<>]{0,2000}>)+([.,;:!?…]*)|(&#?\w{1,10};)")
+
+
+def _plain(markup: re.Match[str]) -> str:
+    """Blanks for tags, after the marks that follow them; a character for an entity."""
+    return (markup[1] or unescape(markup[2] or "")).ljust(len(markup[0]))
 
 
 def _ssml(value: Any) -> Any:
@@ -78,6 +87,11 @@ class SpeechRequest:
     duration_s: Annotated[Length | None, Flag("--duration")] = None
     """Seconds that the whole text lasts, pauses included, in place of a speed: exact within 0.7 to
     1.6 times the voice's own pace; a text that doesn't fit gets a warning."""
+
+    @property
+    def written(self) -> str:
+        """The text, with blanks for SSML's markup, so that places in it stay."""
+        return _MARKUP.sub(_plain, self.text) if self.ssml else self.text
 
     def __post_init__(self) -> None:
         """A text that begins with <speak> is SSML over every API.

@@ -18,7 +18,7 @@ from typing import Any, Never
 
 from grpc_health.v1 import health
 
-from dlpo.errors import DlpoError, EngineError
+from dlpo.errors import DlpoError, EngineError, check_installed
 from dlpo.operating_system import (
     call_on_stop,
     give_memory_back,
@@ -94,6 +94,8 @@ def serve(settings: ServerSettings) -> None:
 
 def _served(settings: ServerSettings, start: float) -> tuple[bool, int]:
     """Serve to the end: whether a thread hangs, and the exit code of a process where one does."""
+    if settings.wyoming_port is not None:
+        check_installed("wyoming")  # before the voices are opened, which takes seconds
     lift_file_limit()
     keep_one_heap()
     sys.setswitchinterval(SWITCH_S)

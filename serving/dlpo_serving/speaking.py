@@ -101,9 +101,8 @@ class Speaking(ABC):
 
     def speak(self, text: str | Iterable[str], **settings: Unpack[Settings]) -> SpokenText:
         """The audio with times of words, sentences, captions and what was not spoken."""
-        written = list[str]()
-        with self._speech(kept(text, written), settings) as speech:
-            account = Account(speech, written)
+        with self._speech(text, settings) as speech:
+            account = Account(speech)
             for piece in speech:
                 account.add(piece)
         warn(speech.warnings)
@@ -190,21 +189,6 @@ def warn(messages: Iterable[str]) -> None:
         frame, level = frame.f_back, level + 1
     for message in dict.fromkeys(messages):
         warnings.warn(message, stacklevel=level)
-
-
-def kept(text: str | Iterable[str], written: list[str]) -> str | Iterable[str]:
-    """The text; `written` gets it as it is read."""
-    if isinstance(text, str):
-        written.append(text)
-    if isinstance(text, str | bytes | Mapping) or not isinstance(text, Iterable):
-        return text
-
-    def pieces() -> Iterator[str]:
-        for piece in text:
-            written.append(piece)
-            yield piece
-
-    return pieces()
 
 
 def heard(speech: Speech) -> Iterator[Waveform]:

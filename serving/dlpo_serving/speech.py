@@ -56,6 +56,7 @@ class Speech:
         pieces: Iterator[SpokenPiece] | AsyncIterator[SpokenPiece],
         warnings: list[str],
         sentences: list[str],
+        text: list[str],
         start: float,
         about: str = "",
     ) -> None:
@@ -65,6 +66,8 @@ class Speech:
         """about the text; complete after the last piece, or at once if the text is known"""
         self.sentences = sentences
         """as spoken: numbers, dates and abbreviations in words; complete when the warnings are"""
+        self.text = text
+        """pieces of it as they were read; with blanks for SSML's markup"""
         self.about = about
         """what a file's metadata say of its origin; see `provenance`"""
         self.audio_s = 0.0
@@ -113,9 +116,10 @@ def spoken_here(
     warnings: list[str] = []
     sentences: list[str] = []
     steps = request.steps
+    text = [request.written]
     ends = [1]
     if pieces is not None:
-        chunks = synthesizer.stream_pieces(pieces, request, warnings, sentences)
+        chunks = synthesizer.stream_pieces(_kept(pieces, text), request, warnings, sentences)
     else:
         prepared = synthesizer.read(request, looks_like)
         warnings += prepared.warnings
@@ -131,7 +135,14 @@ def spoken_here(
 
     about = provenance(synthesizer.manifest.voice, synthesizer.mark_of(steps))
     rate_hz = synthesizer.manifest.sample_rate_hz
-    return Speech(rate_hz, made(), warnings, sentences, start, about)
+    return Speech(rate_hz, made(), warnings, sentences, text, start, about)
+
+
+def _kept(pieces: Iterable[str], text: list[str]) -> Iterator[str]:
+    """The pieces; `text` gets them as they are read."""
+    for piece in pieces:
+        text.append(piece)
+        yield piece
 
 
 @asynccontextmanager
@@ -151,6 +162,7 @@ async def spoken_by_server(
     start = time.perf_counter()
     warnings: list[str] = []
     sentences: list[str] = []
+    text = [request.written]
     reply = ReplyFormat(encoding)
     if pieces is not None:
         check_whole(request)
@@ -159,7 +171,7 @@ async def spoken_by_server(
     async def streams() -> AsyncGenerator[tuple[AsyncSpeechStream, int, float]]:
         """Each call, where its text begins in the whole, and the share spoken after it."""
         if pieces is not None:
-            async for call in in_calls(pieces):
+            async for call in in_calls(pieces, text):
                 yield await client.stream_pieces(call, request, voice, reply), call.start, 0.0
             return
         parts = [(request.text, 0)] if whole else list(split(request.text))
@@ -191,7 +203,7 @@ async def spoken_by_server(
         async with first[0], aclosing(received()) as made:  # ended even if nobody reads its audio
             about = provenance(first[0].info.voice, "as the server does")
             rate_hz = first[0].info.format.sample_rate_hz
-            yield Speech(rate_hz, made, warnings, sentences, start, about)
+            yield Speech(rate_hz, made, warnings, sentences, text, start, about)
 
 
 def _placed(chunk: Chunk, samples: int, begin: int, known: int, share: float) -> SpokenPiece:
@@ -278,14 +290,17 @@ class PiecesOfCall:
             piece = await anext(self._pieces, None)
 
 
-async def in_calls(pieces: AsyncIterable[Piece]) -> AsyncIterator[PiecesOfCall]:
-    """The pieces of each call, divided so that no call is too long for a server."""
+async def in_calls(pieces: AsyncIterable[Piece], text: list[str]) -> AsyncIterator[PiecesOfCall]:
+    """The pieces of each call, divided so that no call is too long; `text` gets what is read."""
 
     async def in_parts() -> AsyncIterator[Piece]:
         async for piece in pieces:
-            parts = _cut(piece) if isinstance(piece, str) else [piece]
-            for part in parts:
-                yield part
+            if isinstance(piece, str):
+                text.append(piece)
+                for part in _cut(piece):
+                    yield part
+            else:
+                yield piece
 
     small = in_parts()
     call = PiecesOfCall(small, None, 0)

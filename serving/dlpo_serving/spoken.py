@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 from base64 import b64encode
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -62,8 +61,6 @@ class Account:
     """Collects a speech, piece by piece."""
 
     speech: Speech
-    text: Sequence[str]
-    """pieces of it"""
     samples: list[Waveform] = field(default_factory=list)
     words: list[tuple[WordTiming, int]] = field(default_factory=list)
     """each with the index of its sentence"""
@@ -77,7 +74,7 @@ class Account:
         speech = self.speech
         warnings = tuple(dict.fromkeys(speech.warnings))
         samples, timings = np.concatenate(self.samples), tuple(word for word, _ in self.words)
-        found = "".join(self.text), samples, speech.rate_hz, warnings, timings
+        found = "".join(speech.text), samples, speech.rate_hz, warnings, timings
         words = SpokenText(*found, (), speech.about).words
         by_sentence: dict[int, list[SpokenWord]] = {}
         for word, (_, sentence) in zip(words, self.words, strict=True):

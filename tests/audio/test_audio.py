@@ -20,7 +20,7 @@ from dlpo.audio import (
     write_wav,
 )
 from dlpo.errors import DataError, InputError
-from dlpo.frame_grid import PUBLISHED_GRID
+from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
 
 RATE_HZ, HOP = PUBLISHED_GRID.sample_rate_hz, PUBLISHED_GRID.hop_length
 
@@ -39,6 +39,17 @@ def test_source_is_the_sum_of_its_harmonics() -> None:
     harmonics = min(int(0.95 * RATE_HZ / 2 // 200), MAX_HARMONICS)
     expected = SOURCE_GAIN * sum(np.cos(k * phase) for k in range(1, harmonics + 1))
     assert harmonic_source(f0, PUBLISHED_GRID, phase) == pytest.approx(expected, abs=1e-3)
+
+
+def test_harmonics_fade_from_the_taper_to_the_ceiling() -> None:
+    grid = FrameGrid(24_000, 300, 5000.0)
+    f0 = np.full(20, 110, np.float32)
+    phase = 2 * np.pi * 110 * np.arange(20 * 300) / 24_000 + 0.3
+    full, top = 5000 // 110, 11_400 // 110
+    k = np.arange(1, top + 1)
+    strength = np.minimum(1, (top + 1 - k) / (top + 1 - full))
+    expected = SOURCE_GAIN * np.cos(k * phase[:, None]) @ strength
+    assert harmonic_source(f0, grid, phase) == pytest.approx(expected, abs=2e-3)
 
 
 def test_source_follows_f0_and_is_silent_where_unvoiced() -> None:

@@ -78,9 +78,6 @@ def test_figures_are_those_of_the_rounds() -> None:
     "bad",
     [
         {"contestant": ["tpu"]},
-        {"seconds": [-1.0]},
-        {"rounds": 2},
-        {"budget_s": -1.0},
         {"threads": 10_000},
         {"core": 99_999},
         {"steps": 7},

@@ -14,8 +14,7 @@ import pytest
 
 from dlpo.bundle import Bundle, copy_bundle
 from dlpo.config.strict import to_dict
-from dlpo_bench.level import spoken_sentences
-from dlpo_bench.loudness import integrated_loudness
+from dlpo_bench.loudness import integrated_loudness, spoken_sentences
 from dlpo_export.options import ExportOptions
 from dlpo_serving.voices import open_voice
 from tests.callers import command as run
@@ -75,7 +74,7 @@ def test_export_hands_every_option_on(
 
     chain = ("--steps", "1", "--steps", "3", "--default-steps", "3", "--eta", "0.5")
     voice = ("--voice", "toy", "--gain", "2", "--dictionary", words)
-    numbers = ("--precision", "fp16", "--weight-bits", "8", "--opset", "19")
+    numbers = ("--precision", "fp16", "--weight-bits", "8")
     result = run("export", tiny_checkpoint, "--out", out, *chain, *voice, *numbers)
 
     assert result.stdout == f"{out}\n"
@@ -86,7 +85,6 @@ def test_export_hands_every_option_on(
         eta=0.5,
         precisions=("fp16",),
         weight_bits=8,
-        opset=19,
         voice="toy",
         voices={"toy": "toy"},
         gain=2.0,

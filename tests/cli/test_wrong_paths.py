@@ -18,7 +18,6 @@ try:
 finally:
     print("with torch" if "torch" in sys.modules else "without torch")
 """
-NEW_VOICE = ("new-voice", "--name", "mine", "--out", "run", "--consent")
 
 
 def run(folder: Path, *words: str, absent: str = "") -> subprocess.CompletedProcess[str]:

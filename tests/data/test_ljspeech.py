@@ -7,14 +7,15 @@ import shutil
 import wave
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from dlpo.audio import read_wav
 from dlpo.data import ljspeech
-from dlpo.data.dataset import Corpora
-from dlpo.data.ljspeech import prepare, split_of
+from dlpo.data.dataset import Corpora, speech_learned
+from dlpo.data.ljspeech import Prepared, prepare, split_of
 from dlpo.data.options import CorpusSpeaker, FeatureSet
 from dlpo.errors import DataError, InputError
 from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
@@ -34,6 +35,11 @@ def corpus(tiny_corpus: Path, tmp_path: Path) -> Path:
 def prepared(corpus: Path) -> Path:
     """Where this corpus is prepared."""
     return corpus.parent / "dataset"
+
+
+def remade(corpus: Path, out: Path | None = None, **options: Any) -> Prepared:
+    """Prepare it."""
+    return prepare(corpus, corpus / "alignments.tsv", out or prepared(corpus), **options)
 
 
 def test_every_clip_is_kept_with_its_split(tiny_dataset: Path) -> None:
@@ -98,7 +104,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_an_unusable_clip_is_left_out_with_the_reason(corpus: Path, kind: str) -> None:
     damage, reason = DAMAGE[kind]
     damage(corpus / "wavs" / "LJ001-0001.wav")
-    report = prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
+    report = remade(corpus)
     assert list(report.left_out) == ["LJ001-0001"]
     assert reason in report.left_out["LJ001-0001"]
     assert report.with_audio == 3
@@ -109,17 +115,17 @@ def test_no_usable_clip_is_an_error(corpus: Path) -> None:
     for path in (corpus / "wavs").iterdir():
         path.write_bytes(b"")
     with pytest.raises(DataError, match="none of 4 recordings is usable"):
-        prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
+        remade(corpus)
 
 
 def test_no_place_and_missing_parts_are_named(corpus: Path) -> None:
     (corpus.parent / "file").write_text("")
     with pytest.raises(InputError, match="choose another --out"):
-        prepare(corpus, corpus / "alignments.tsv", corpus.parent / "file" / "out")
+        remade(corpus, corpus.parent / "file" / "out")
     for missing in ("alignments.tsv", "metadata.csv"):
         (corpus / missing).unlink()
         with pytest.raises(DataError, match=missing):
-            prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
+            remade(corpus)
 
 
 def test_an_interrupted_run_goes_on_where_it_was(
@@ -136,14 +142,14 @@ def test_an_interrupted_run_goes_on_where_it_was(
     measure = ljspeech.measure
     monkeypatch.setattr(ljspeech, "measure", measure_or_stop)
     with pytest.raises(KeyboardInterrupt):
-        prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
+        remade(corpus)
     with pytest.raises(DataError, match="not a prepared dataset"):
         Corpora([prepared(corpus)])
     again: list[int] = []
     monkeypatch.setattr(
         ljspeech, "measure", lambda w, *how: (again.append(len(w)), measure(w, *how))[1]
     )
-    assert prepare(corpus, corpus / "alignments.tsv", prepared(corpus)).with_audio == 4
+    assert remade(corpus).with_audio == 4
     assert len(again) == 2
 
 
@@ -190,9 +196,7 @@ def test_real_clips_are_prepared(tmp_path: Path) -> None:
 
 def test_sessions_become_voices_of_the_speaker(corpus: Path) -> None:
     out = prepared(corpus)
-    prepare(
-        corpus, corpus / "alignments.tsv", out, speaker=CorpusSpeaker("ann", sessions=True), jobs=2
-    )
+    remade(corpus, out, speaker=CorpusSpeaker("ann", sessions=True), jobs=2)
     assert {entry.id: entry.voice for entry in Corpora([out]).entries} == {
         "LJ001-0001": "ann/LJ001",
         "LJ001-0002": "ann/LJ001",
@@ -202,17 +206,23 @@ def test_sessions_become_voices_of_the_speaker(corpus: Path) -> None:
     }
 
 
+def test_stages_that_hear_an_origin_again_add_only_its_minutes(tiny_dataset: Path) -> None:
+    heard = Corpora([tiny_dataset]).datasets
+    known = ["LJSpeech-1.1 (public domain), 37 minutes; my voice", "my voice; other, 2 minutes"]
+    once = "LJSpeech-1.1 (public domain), 37 + 0 minutes; my voice; other, 2 minutes"
+    assert speech_learned(known, heard) == speech_learned([once], heard) == once
+
+
 def test_a_dataset_names_its_language(corpus: Path, tiny_dataset: Path, tmp_path: Path) -> None:
     out = prepared(corpus)
-    table = corpus / "alignments.tsv"
-    prepare(corpus, table, out, speaker=CorpusSpeaker("dora", language="es-MX"))
+    remade(corpus, speaker=CorpusSpeaker("dora", language="es-MX"))
     assert Corpora([tiny_dataset, out], [1, 1]).languages == {"lj": "en-US", "dora": "es-419"}
     assert "language" not in json.loads((tiny_dataset / "dataset.json").read_text())
-    prepare(corpus, table, tmp_path / "lj", speaker=CorpusSpeaker(language="es"))
+    remade(corpus, tmp_path / "lj", speaker=CorpusSpeaker(language="es"))
     with pytest.raises(DataError, match="lj speaks es-419 here and en-US in another"):
         Corpora([tiny_dataset, tmp_path / "lj"], [1, 1])
     with pytest.raises(InputError, match="'de' can't be read"):
-        prepare(corpus, table, tmp_path / "de", speaker=CorpusSpeaker(language="de"))
+        remade(corpus, tmp_path / "de", speaker=CorpusSpeaker(language="de"))
 
 
 def test_known_f0_is_taken_and_a_wrong_one_leaves_the_clip_out(corpus: Path) -> None:
@@ -220,7 +230,7 @@ def test_known_f0_is_taken_and_a_wrong_one_leaves_the_clip_out(corpus: Path) -> 
     (corpus / "f0").mkdir()
     np.save(corpus / "f0" / "LJ001-0002.npy", np.full(frames, 123.0))
     np.save(corpus / "f0" / "LJ001-0001.npy", np.full(7, 123.0))
-    done = prepare(corpus, corpus / "alignments.tsv", prepared(corpus))
+    done = remade(corpus)
     assert list(done.left_out) == ["LJ001-0001"]
     assert "f0/LJ001-0001.npy" in done.left_out["LJ001-0001"]
     dataset = Corpora([prepared(corpus)])
@@ -231,9 +241,9 @@ def test_known_f0_is_taken_and_a_wrong_one_leaves_the_clip_out(corpus: Path) -> 
 
 def test_unheard_clips_keep_only_text_and_timing(corpus: Path, tmp_path: Path) -> None:
     clip = "LJ001-0002"
-    done = prepare(corpus, corpus / "alignments.tsv", tmp_path / "all")
+    done = remade(corpus, tmp_path / "all")
     without = FeatureSet(unheard=frozenset({clip}))
-    fewer = prepare(corpus, corpus / "alignments.tsv", tmp_path / "fewer", features=without)
+    fewer = remade(corpus, tmp_path / "fewer", features=without)
     assert fewer.with_audio == done.with_audio - 1
     entries = {entry.id: entry for entry in Corpora([tmp_path / "fewer"]).entries}
     assert not entries[clip].frames
@@ -243,9 +253,7 @@ def test_unheard_clips_keep_only_text_and_timing(corpus: Path, tmp_path: Path) -
 def test_without_f0_it_lacks_only_what_wavegrad2_leaves_unread(
     corpus: Path, tiny_dataset: Path
 ) -> None:
-    done = prepare(
-        corpus, corpus / "alignments.tsv", prepared(corpus), features=FeatureSet(without_f0=True)
-    )
+    done = remade(corpus, features=FeatureSet(without_f0=True))
     assert (done.with_audio, done.timing_only) == (4, 1)
     assert not any((prepared(corpus) / f"{name}.npy").exists() for name in ("f0", "phase"))
     plain, full = Corpora([prepared(corpus)]), Corpora([tiny_dataset])
@@ -266,7 +274,7 @@ def test_pitch_of_clips_that_nobody_recorded_is_kept(corpus: Path, tiny_dataset:
         np.save(corpus / "f0" / f"{entry.id}.npy", full.f0(i) if entry.frames else np.ones(2))
     shutil.rmtree(corpus / "wavs")
     without = FeatureSet(without_sound=True)
-    done = prepare(corpus, corpus / "alignments.tsv", prepared(corpus), features=without)
+    done = remade(corpus, features=without)
     assert (done.with_audio, list(done.left_out)) == (4, ["LJ003-0001"])  # of another length
     pitch = Corpora([prepared(corpus)])
     for i, entry in enumerate(pitch.entries):
@@ -282,12 +290,7 @@ def test_what_leaves_nothing_or_finds_nothing_is_refused(corpus: Path) -> None:
     with pytest.raises(InputError, match="neither F0 nor sound"):
         FeatureSet(without_f0=True, without_sound=True)
     with pytest.raises(DataError, match=r"f0: no \.npy inside"):
-        prepare(
-            corpus,
-            corpus / "alignments.tsv",
-            prepared(corpus),
-            features=FeatureSet(without_sound=True),
-        )
+        remade(corpus, features=FeatureSet(without_sound=True))
 
 
 def test_an_unfinished_run_without_f0_does_not_serve_one_with_it(
@@ -308,7 +311,7 @@ def datasets(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> lis
     for speaker in ("ann", "bob"):
         corpus = Path(shutil.copytree(tiny_corpus, root / f"{speaker}-corpus"))
         one = CorpusSpeaker(speaker, sessions=True)
-        prepare(corpus, corpus / "alignments.tsv", root / speaker, speaker=one)
+        remade(corpus, root / speaker, speaker=one)
     return [root / "ann", root / "bob"]
 
 

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ import pytest
 
 from dlpo_serving.client import SpeechClient
 from dlpo_serving.request import SpeechRequest
-from tests.callers import PATIENT, WAIT_S, Conversation, free_port, wait_until
+from tests.callers import PATIENT, WAIT_S, Conversation, figure, free_port, wait_until
 
 TEXT = SpeechRequest(Conversation.FIRST + Conversation.SECOND)
 SHORT = SpeechRequest(Conversation.SECOND)
@@ -77,11 +76,7 @@ class Replica:
         return self.process.wait(WAIT_S)
 
     def figure(self, name: str) -> float:
-        """The sum of a figure over its labels, without haproxy's checks and what this asks."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/metrics") as page:
-            lines = page.read().decode().splitlines()
-        lines = [line for line in lines if line.startswith(name) and "HTTP" not in line]
-        return sum(float(line.split()[-1]) for line in lines)
+        return figure(f"127.0.0.1:{self.http_port}", name)
 
 
 class Fleet:

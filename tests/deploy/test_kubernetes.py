@@ -45,7 +45,10 @@ CHOICES: dict[str, tuple[str | Path, ...]] = {  # name -> options of helm
     "placed-gpu": ("--values", PLACED, *GPU),
 }
 VERSIONS = ("1.30", kubernetes_validate.latest_version())  # the oldest with preStop.sleep
-FOREIGN = {"GRPCRoute", "Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule", "ScaledObject"}
+FOREIGN = {
+    "Certificate", "GRPCRoute", "Gateway", "HTTPRoute", "PodMonitor", "PrometheusRule",
+    "ScaledObject", "ServiceMonitor",
+}  # fmt: skip
 SPARE_S = 10  # of the pod's last seconds: statuses on their way, threads, Python's own end
 
 Resource = dict[str, Any]
@@ -71,8 +74,7 @@ def pod(resources: list[Resource]) -> Resource:
 
 
 def container(resources: list[Resource]) -> Resource:
-    (found,) = pod(resources)["containers"]
-    return dict(found)
+    return dict(pod(resources)["containers"][0])
 
 
 def settings(resources: list[Resource], monkeypatch: pytest.MonkeyPatch) -> ServerSettings:
@@ -145,6 +147,19 @@ def test_what_operators_add_reaches_the_pods(render: Render, name: str) -> None:
     assert given["extraEnv"][0] in server["env"]
     assert given["extraVolumes"][0] in spec["volumes"]
     assert given["extraVolumeMounts"][0] in server["volumeMounts"]
+    assert spec["initContainers"][0] == given["initContainers"][0]
+    assert spec["containers"][1:] == given["extraContainers"]
+    assert spec["securityContext"].keys() == {"runAsNonRoot", "seccompProfile"}
+    assert server["securityContext"]["readOnlyRootFilesystem"] is False
+    assert server["securityContext"]["allowPrivilegeEscalation"] is False
+    deployment = one(made, "Deployment")["spec"]
+    assert (deployment["strategy"], deployment["revisionHistoryLimit"]) == (given["strategy"], 2)
+    certificate = one(made, "Certificate", "dlpo-tls")["spec"]
+    assert certificate["issuerRef"] == given["tls"]["issuer"]
+    assert "dlpo-tls" in {v["secret"]["secretName"] for v in spec["volumes"] if "secret" in v}
+    assert not [one for one in made if one.get("type") == "kubernetes.io/tls"]
+    (endpoint,) = one(made, "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
     admitted = one(made, "NetworkPolicy")["spec"]["ingress"][0]["from"]
     assert given["networkPolicy"]["from"][0] in admitted
 

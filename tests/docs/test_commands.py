@@ -20,7 +20,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from typer.testing import CliRunner
 
 from dlpo_bench.listening.answers import RaterAnswer, read_key
 from dlpo_cli import app
+from tests.callers import free_port
 
 pytestmark = pytest.mark.full
 
@@ -116,7 +116,7 @@ class Session:
         self.folder = folder
         self.checkpoint = checkpoint
         self.servers = ExitStack()
-        self.ports = dict(zip(("50051", "8080"), free_ports(2), strict=True))
+        self.ports = {port: str(free_port()) for port in ("50051", "8080")}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path}
 
@@ -183,14 +183,6 @@ class Session:
             if ready in line:
                 return
         raise AssertionError(f"{command} ended: {''.join(said)}")
-
-
-def free_ports(count: int) -> list[str]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [str(each.getsockname()[1]) for each in sockets]
 
 
 def hours_pass(session: Session, command: str) -> None:

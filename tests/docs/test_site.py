@@ -2,67 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import json
-import logging
 import re
 import shutil
-import threading
-import warnings
+import subprocess
+import sys
 from collections.abc import Iterator
-from functools import partial
 from html import unescape
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from selenium.webdriver import Chrome
 
 from dlpo_serving.encodings.sound_file import SoundFile
+from tests.static_site import StaticSite
 
-if importlib.util.find_spec("material") is None:
-    pytest.skip(
-        "mkdocs-material is not installed; it is in the extra docs", allow_module_level=True
-    )
+if importlib.util.find_spec("zensical") is None:
+    pytest.skip("zensical is not installed; it is in the extra docs", allow_module_level=True)
 
 ROOT = Path(__file__).resolve().parents[2]
-CHARTS = ROOT / "benchmarks" / "results"
 SAMPLES = """# Audio samples
 
 ## “Hum.”
 
 - [a hum](samples/hum.mp3)
 """
-
-
-def build(docs: Path, site: Path) -> list[str]:
-    """What `mkdocs build` does; returns its warnings, each of which `--strict` ends it for."""
-    from mkdocs.commands.build import build as build_site
-    from mkdocs.config import load_config
-
-    message: list[str] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            message.append(record.getMessage())
-
-    listener = Listener(logging.WARNING)
-    log = logging.getLogger("mkdocs")
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        warnings.simplefilter("ignore")  # of libraries, at their own deprecations
-        patch.chdir(ROOT)
-        patch.setenv("NO_MKDOCS_2_WARNING", "1")
-        log.addHandler(listener)
-        try:
-            config = load_config("mkdocs.yml", docs_dir=str(docs), site_dir=str(site))
-            config.plugins.on_startup(command="build", dirty=False)
-            build_site(config)
-        finally:
-            log.removeHandler(listener)
-    return message
 
 
 @pytest.fixture(scope="module")
@@ -76,21 +42,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hum = 0.1 * np.sin(2 * np.pi * 200 * np.arange(22_050) / 22_050)
     with SoundFile(docs / "samples" / "hum.mp3", 22_050) as file:
         file.write(hum.astype(np.float32))
-    warned = build(docs, folder / "site")
-    assert not warned
+    build = [sys.executable, ROOT / "scripts/site/build.py", folder / "site", docs]
+    subprocess.run(build, check=True, cwd=folder)  # ends at a warning
     return folder / "site"
 
 
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with StaticSite(site) as served:
+        yield served.url.rstrip("/")
 
 
 def test_a_page_that_the_nav_does_not_name_is_in_it(site: Path) -> None:
@@ -99,7 +59,7 @@ def test_a_page_that_the_nav_does_not_name_is_in_it(site: Path) -> None:
     linked = set(re.findall(r'href="([^"#]*)"', html))
 
     for page in pages:
-        place = str(page.with_suffix("")) + "/"
+        place = f"./{page.with_suffix('')}/"
         assert place in linked or page.name == "index.md"
 
 
@@ -110,13 +70,23 @@ def text(site: Path, page: str) -> str:
     return unescape(re.sub(r"<[^>]+>", "", article))
 
 
-def test_links_out_of_docs_become_paths_and_pictures_come_along(site: Path) -> None:
+def test_links_out_of_docs_become_paths(site: Path) -> None:
     assert "protos/dlpo/v1/speech.proto" in text(site, "api")
     assert 'href="../../' not in (site / "tuning" / "index.html").read_text(encoding="utf-8")
-    html = (site / "generated" / "benchmarks" / "index.html").read_text(encoding="utf-8")
-    pictures = re.findall(r'src="\.\./\.\./(repository/[^"]+\.svg)"', html)
-    assert {Path(one).name for one in pictures} == {one.name for one in CHARTS.glob("*.svg")}
-    assert all(b"<svg" in (site / picture).read_bytes() for picture in pictures)
+
+
+def test_a_search_finds_pages_of_users_before_lists_of_names(site: Path) -> None:
+    index = json.loads((site / "search.json").read_text(encoding="utf-8"))
+    places = {item["location"] for item in index["items"]}
+    assert "generated/settings/" in places
+    assert not any(place.startswith("generated/changelog") for place in places)
+    split = index["config"]["separator"]
+    named = [
+        item["location"].partition("#")[0]
+        for item in index["items"]
+        if any(word.startswith("pause") for word in re.split(split, item["title"].lower()))
+    ]
+    assert named == ["ssml/", "text/"]
 
 
 def test_the_film_of_the_front_page_has_captions(site: Path) -> None:

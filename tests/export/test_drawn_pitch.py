@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dlpo.bundle import ENCODER_NOISE, VOICES, Bundle
+from dlpo.bundle import ENCODER_NOISE, SOURCE_TAPER, VOICES, Bundle
 from dlpo.checkpoint import load_checkpoint
 from dlpo.errors import InputError
 from dlpo.model.spectral import SpectralWaveGrad2
@@ -83,7 +83,8 @@ def test_the_graph_draws_what_torch_draws(engine: OnnxEngine, drawing_checkpoint
 def test_default_offer_is_each_speakers_first_session(voices_bundle: Path) -> None:
     manifest = Bundle.load(voices_bundle).manifest
     assert (manifest.voice, manifest.voices) == ("ann", ("ann", "bob"))
-    assert VOICES in manifest.requires
+    assert manifest.requires == (VOICES, SOURCE_TAPER)
+    assert manifest.source.taper_hz == manifest.grid.taper_hz == 4000
 
 
 def test_the_encoder_mixes_voices_by_their_shares(

@@ -196,7 +196,6 @@ def test_length_that_the_exporter_fixes_is_refused() -> None:
         ({"steps": (1, 2), "default_steps": 4}, "default steps is 4; expected one of 1, 2"),
         ({"steps": (0, 3)}, r"steps\[0\] is 0; expected 1 to 16"),
         ({"steps": (3, 100)}, r"steps\[1\] is 100; expected 1 to 16"),
-        ({"opset": 99}, "opset is 99; expected 18 to 21"),
         ({"precisions": ("int4",)}, r"precisions\[0\] is 'int4'; expected one of 'fp32', 'fp16'"),
         ({"weight_bits": 4}, "weight_bits is 4; expected 8, 16 or 32"),
     ],

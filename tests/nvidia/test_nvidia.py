@@ -13,9 +13,7 @@ from tests.nvidia.nvidia_fake import FakeNvidia
 
 
 @pytest.mark.parametrize(("driver", "why"), [(0, "there is no driver"), (12040, "Insufficient")])
-def test_a_missing_and_an_old_driver_are_told_apart(
-    nvidia: FakeNvidia, driver: int, why: str
-) -> None:
+def test_a_missing_and_an_old_driver_differ(nvidia: FakeNvidia, driver: int, why: str) -> None:
     nvidia.device.count, nvidia.device.driver = 0, driver
 
     with pytest.raises(EngineError, match=rf"here \(.*{why}.*a GPU and a driver of 580 or newer"):

@@ -1,22 +1,29 @@
-"""The Dockerfile keeps its rules."""
+"""The Dockerfile, compose.yaml and the systemd unit: in step with the server, without rights."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sysconfig
 import tomllib
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+import yaml
 
-from dlpo_serving.settings.server_settings import ServerSettings
+from dlpo.config.fields import kinds_of
+from dlpo_serving.settings.server_settings import PREFIX, ServerSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = ROOT / "Dockerfile"
 TARGETS = ("cpu", "gpu", "train")
 SERVERS = ("cpu", "gpu")
+UNIT = ROOT / "deploy/systemd/dlpo.service"
+KNOWN = {PREFIX + name.upper() for name in kinds_of(ServerSettings)}
+MOST_EXPOSED = 2.0  # of 10, by systemd-analyze
 
 
 def stages() -> dict[str, tuple[str, list[str]]]:
@@ -29,6 +36,12 @@ def stages() -> dict[str, tuple[str, list[str]]]:
         elif found:
             found[list(found)[-1]][1].append(line)
     return found
+
+
+def settings_of(target: str) -> ServerSettings:
+    """Those of an image."""
+    text = (ROOT / "scripts" / "image" / f"{target}.toml").read_text("utf-8")
+    return ServerSettings(**tomllib.loads(text))
 
 
 def instructions(target: str) -> list[str]:
@@ -79,10 +92,7 @@ def test_a_server_s_health_is_asked_without_a_shell(target: str) -> None:
 
 @pytest.mark.parametrize("target", SERVERS)
 def test_image_settings_open_the_exposed_ports(target: str) -> None:
-    values = tomllib.loads((ROOT / "scripts" / "image" / f"{target}.toml").read_text("utf-8"))
-
-    settings = ServerSettings(**values)
-
+    settings = settings_of(target)
     ports = (settings.port, settings.http_port, settings.health_port)
     assert last(target, "EXPOSE").split() == [str(port) for port in ports]
     assert {settings.host, settings.http_host, settings.health_host} == {"0.0.0.0"}
@@ -101,3 +111,41 @@ def test_build_context_is_exactly_what_is_copied() -> None:
         assert any(source == name or source.startswith(f"{name}/") for name in shown), source
     for name in shown:
         assert any(source == name or source.startswith(f"{name}/") for source in copied), name
+
+
+def test_compose_runs_the_image_without_rights() -> None:
+    (service,) = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"].values()
+    settings = settings_of("cpu")
+
+    assert service["environment"].keys() <= KNOWN
+    assert int(service["environment"]["DLPO_LANES"]) == service["cpus"]
+    assert service["ports"] == [
+        f"127.0.0.1:{port}:{port}" for port in (settings.port, settings.http_port)
+    ]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert f"AS {service['build']['target']}\n" in (ROOT / "Dockerfile").read_text()
+    assert int(service["stop_grace_period"].rstrip("s")) >= settings.grace_s + 10
+
+
+def test_the_unit_gives_streams_their_time() -> None:
+    unit = ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(UNIT)
+    service = unit["Service"]
+
+    assert int(service["TimeoutStopSec"]) >= settings_of("cpu").grace_s + 10
+    names = re.findall(r"(DLPO_\w+)=", service["Environment"])
+    assert names == ["DLPO_CONFIG"]
+    assert set(names) <= KNOWN
+
+
+def test_systemd_finds_the_unit_safe() -> None:
+    if (systemd := shutil.which("systemd-analyze")) is None:
+        pytest.skip("there is no systemd-analyze")
+    command = [systemd, "security", "--offline=true", "--no-pager", UNIT]
+    rated = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    exposure = re.search(r"exposure level for dlpo\.service: ([\d.]+)", rated)
+    assert exposure, rated
+    assert float(exposure[1]) <= MOST_EXPOSED

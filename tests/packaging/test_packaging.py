@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import runpy
 import subprocess
@@ -20,6 +19,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import dlpo
+from tests.callers import built
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -77,14 +77,11 @@ def test_importing_dlpo_loads_nothing_else() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_wheel_holds_the_packages_with_their_data(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
-    subprocess.run(
-        [*build, "--directory", tmp_path], cwd=ROOT, check=True, capture_output=True,
-        env={**os.environ, "SOURCE_URL": "https://example.org/dlpo"},
-    )  # fmt: skip
-    (path,) = tmp_path.glob("*.whl")
-    wheel = zipfile.ZipFile(path)
+def test_wheel_holds_the_packages_with_their_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_URL", "https://example.org/dlpo")
+    wheel = zipfile.ZipFile(built(ROOT, tmp_path))
     names = set(wheel.namelist())
 
     assert {name.split("/")[0] for name in names} == {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -12,23 +10,16 @@ import pytest
 
 from dlpo_cli import demo, new_voice
 from recipe.carry import DATA_ONLY
+from tests.callers import built
 
 pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def build(where: Path, target: str, out: Path) -> Path:
-    """What hatchling makes of a source tree."""
-    command = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", out]
-    subprocess.run(command, cwd=where, check=True, capture_output=True)
-    (made,) = [path for path in out.iterdir() if path.suffix in (".whl", ".gz")]
-    return made
-
-
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(ROOT, "sdist", tmp_path_factory.mktemp("sdist"))
+    return built(ROOT, tmp_path_factory.mktemp("sdist"), "sdist")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +29,7 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, **DATA_ONLY)
     (tree,) = folder.iterdir()
-    return build(tree, "wheel", tmp_path_factory.mktemp("wheel"))
+    return built(tree, tmp_path_factory.mktemp("wheel"))
 
 
 def test_the_sdist_holds_no_tests_records_or_checkpoints(sdist: Path) -> None:
@@ -51,14 +42,14 @@ def test_the_sdist_holds_no_tests_records_or_checkpoints(sdist: Path) -> None:
 
 
 def test_the_wheel_of_the_sdist_is_that_of_the_checkout(wheel: Path, tmp_path: Path) -> None:
-    own = zipfile.ZipFile(build(ROOT, "wheel", tmp_path))
+    own = zipfile.ZipFile(built(ROOT, tmp_path))
     theirs = zipfile.ZipFile(wheel)
 
     assert set(own.namelist()) == set(theirs.namelist())
 
 
 def test_the_checkpoints_wheel_has_what_commands_start_from(tmp_path: Path) -> None:
-    wheel = zipfile.ZipFile(build(ROOT / "voices", "wheel", tmp_path))
+    wheel = zipfile.ZipFile(built(ROOT / "voices", tmp_path))
 
     names = set(wheel.namelist())
     for path in (new_voice.CHECKPOINT, demo.CHECKPOINT):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from dlpo.audio import read_wav
-from tests.callers import python_of
+from tests.callers import built, python_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,10 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def slim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """bin/ of an environment that holds deploy/locks/serve.txt and, just built, dlpo's wheel."""
     programs = Path(python_of("slim")).parent
-    out = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", out]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = out.glob("*.whl")
+    wheel = built(ROOT, tmp_path_factory.mktemp("wheel"))
     install = [programs / "python", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
     subprocess.run([*install, "--force-reinstall", wheel], check=True)
     return programs
@@ -52,8 +48,10 @@ def test_it_encodes(slim: Path, tmp_path: Path, ending: str) -> None:
 
 def test_its_server_speaks_to_its_client_and_ends(slim: Path, tmp_path: Path) -> None:
     sound = tmp_path / "hello.wav"
-    command = [slim / "dlpo", "serve", "--port", "0", "--log-level", "warning"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
+    command = [slim / "dlpo", "serve", "--port", "0", "--log-level", "debug"]
+    log = tmp_path / "log"
+    pipe = {"stdout": subprocess.PIPE, "text": True}
+    with log.open("w") as errors, subprocess.Popen(command, stderr=errors, **pipe) as server:
         try:
             assert server.stdout is not None  # it is a pipe
             address = server.stdout.readline().split(" on ")[1].split()[0]
@@ -67,3 +65,5 @@ def test_its_server_speaks_to_its_client_and_ends(slim: Path, tmp_path: Path) ->
 
     assert server.returncode == 0
     assert abs(read_wav(sound)[0]).max() > 0.05
+    assert "aac is not offered" in log.read_text()
+    assert "Traceback" not in log.read_text()

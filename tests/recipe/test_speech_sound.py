@@ -11,16 +11,7 @@ import soundfile
 from recipe.speech.corpus import CorpusMaker, on_frames
 from recipe.speech.endings import ending
 from recipe.speech.notch import TONES_HZ, notch, prominence_db
-from recipe.speech.store import (
-    FRAME,
-    RATE,
-    Sentence,
-    append,
-    repair,
-    rows,
-    skipped,
-    write_clip,
-)
+from recipe.speech.store import FRAME, RATE, Sentence, append, repair, rows, skipped, write_clip
 from recipe.speech.texts import Text
 
 TEXT = Text("CA0001", "Wait.", "conversation")

@@ -5,13 +5,7 @@ from collections import Counter
 
 import pytest
 
-from recipe.speech.plan import (
-    HELD_OUT_TARGETS,
-    SHARES,
-    TARGETS,
-    order_for,
-    share_out,
-)
+from recipe.speech.plan import HELD_OUT_TARGETS, SHARES, TARGETS, order_for, share_out
 from recipe.speech.prompts import number, synthetic_prompts
 from recipe.speech.texts import Text, held_out, read_letters, read_texts
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,36 +11,9 @@ import pytest
 from dlpo.errors import InputError
 from dlpo.text.languages import open_language
 from dlpo_bench.clips import Clip
-from dlpo_serving.request import SpeechRequest
 from research import endings, teachers
 
 ROOT = Path(__file__).resolve().parents[2]
-RATE = 22_050  # Hz
-
-
-def test_short_texts_of_a_voice_are_measured_beside_the_others() -> None:
-    def voice(**flaws: str) -> teachers.TextVoice:
-        def stream(request: SpeechRequest) -> list[Any]:
-            seconds = 2 if request.text == flaws.get("long") else 1
-            level = 0.01 if request.text == flaws.get("quiet") else 0.1
-            heard = np.full(RATE * seconds, level, np.float32)
-            if request.text != flaws.get("mute"):
-                heard[-RATE // 20 :] *= 3
-            last = SimpleNamespace(phoneme="T" if request.text == "cat" else "UW1", start=RATE // 2)
-            word = SimpleNamespace(phonemes=(last,))
-            return [SimpleNamespace(samples=heard, words=(word,))]
-
-        manifest = SimpleNamespace(sample_rate_hz=RATE)
-        speaker = SimpleNamespace(manifest=manifest, read=lambda request: request, stream=stream)
-        return cast(teachers.TextVoice, SimpleNamespace(synthesizer=speaker))
-
-    voices = {"ann": voice(), "ben": voice(quiet="who", long="cat"), "eve": voice(mute="cat")}
-    measures = SimpleNamespace(burst=lambda end, _: 20 * np.log10(end[-1] / end[0]))
-    found = teachers.short_texts(voices, dict.fromkeys(voices, -20.0), "en", measures)
-    fine: dict[str, Any] = {"texts": 115, "quiet": [], "odd": [], "stops": 1, "unreleased": []}
-    assert found["ann"] == fine
-    assert found["ben"] == fine | {"quiet": ["who"], "odd": ["cat"]}
-    assert found["eve"] == fine | {"unreleased": ["cat"]}
 
 
 def test_each_voice_has_one_folder_that_exists(tmp_path: Path) -> None:

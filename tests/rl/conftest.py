@@ -203,7 +203,7 @@ def dataset(wordy_dataset: Path) -> Corpora:
 @pytest.fixture
 def recorded(voice: SpectralWaveGrad2, tiny_dataset: Path) -> RecordedSamples:
     """Three windows of the tiny recordings."""
-    batches = Batches(Corpora([tiny_dataset]), "train", 0, 0, voice.config.rows)
+    batches = Batches(Corpora([tiny_dataset]), "train", 0, 0, voice.config)
     windows = batches.windows(0, 3, 16)
     return recorded_windows(voice, windows, FrozenAcoustics(voice, batches).of(windows))
 

@@ -68,7 +68,7 @@ def test_a_model_without_mel_has_no_part_sound() -> None:
 
 def test_a_window_counts_only_what_is_spoken(voice: SpectralWaveGrad2, tiny_dataset: Path) -> None:
     dataset = Corpora([tiny_dataset])
-    batches = Batches(dataset, "train", 0, 0, voice.config.rows)
+    batches = Batches(dataset, "train", 0, 0, voice.config)
     first = batches.recorded[0]
     frames = dataset.entries[first].frames
     windows = batches.collate([(first, 0)], frames + 7)

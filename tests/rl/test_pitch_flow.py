@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from dlpo.checkpoint import load_checkpoint
 from dlpo.config.tuning import EndingsTuning
-from dlpo.data.dataset import Corpora, describe_speech
+from dlpo.data.dataset import Corpora
 from dlpo.errors import ConfigError, DataError, TrainingError
 from dlpo.model.acoustics import LOG_F0_CENTRE, LOG_F0_SCALE
 from dlpo.rl.core.objective import Objective
@@ -57,7 +57,7 @@ def tuned(
     voice: Path, data: Path, texts: Path, out: Path, objective: Objective, **changes: object
 ) -> EndingsTuner:
     settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
-    prompts = read_ending_prompts([texts])
+    prompts = read_ending_prompts([str(texts)])
     tuner = EndingsTuner(voice, Corpora([data]), prompts, out, objective, settings)
     tuner.run()
     return tuner
@@ -126,8 +126,8 @@ def test_only_the_flow_learns(voice: Path, tiny_dataset: Path, texts: Path, tmp_
     assert all(name.startswith("contour.flow.") for name in changed)
     assert after.provenance.tuned is not None
     assert (after.provenance.tuned.method, after.provenance.tuned.reward) == ("dlpo", "endings")
-    heard = describe_speech(Corpora([tiny_dataset]).datasets)
-    assert after.provenance.corpus == f"{before.provenance.corpus}; {heard}"
+    assert before.provenance.corpus == "LJSpeech-1.1 (public domain), 37 minutes"
+    assert after.provenance.corpus == "LJSpeech-1.1 (public domain), 37 + 0 minutes"
 
 
 def test_a_resumed_run_is_the_same_to_the_bit(
@@ -179,7 +179,7 @@ def test_the_control_has_no_reward_in_its_loss(
 
 
 def test_short_statements_are_also_asked(texts: Path) -> None:
-    prompts = read_ending_prompts([texts])
+    prompts = read_ending_prompts([str(texts)])
     asked = [p for p in prompts if p.prompt.text == "The bus leaves at a quarter to eight?"]
     said = [p for p in prompts if p.prompt.text == "The bus leaves at a quarter to eight."]
     assert {p.kind for p in asked} == {"declarative"}
@@ -195,7 +195,7 @@ def test_short_statements_are_also_asked(texts: Path) -> None:
 
 def test_a_voice_that_lags_is_asked_more(texts: Path) -> None:
     behind = {"a": 3.0, "b": 1.0}
-    prompts = EndingPrompts(read_ending_prompts([texts]), list(behind), 0)
+    prompts = EndingPrompts(read_ending_prompts([str(texts)]), list(behind), 0)
     drawn = [prompt for update in range(40) for prompt in prompts.draw(update, 20, behind)]
     of_a = {
         rises: np.mean([p.prompt.voice == "a" for p in drawn if (p.kind in RISING) == rises])
@@ -217,8 +217,7 @@ def test_voices_are_asked_in_their_language(texts: Path, tmp_path: Path) -> None
     path = tmp_path / "es.csv"
     lines = [f"ES{n}|¿Vienes el {n} de mayo?\nET{n}|Llego mañana a las {n}." for n in range(1, 13)]
     path.write_text("\n".join(lines), encoding="utf-8")
-    english = read_ending_prompts([texts])
-    prompts = [*english, *read_ending_prompts([path], language="es", first=len(english))]
+    prompts = read_ending_prompts([str(texts), f"{path}=es"])
     assert len({prompt.prompt.number for prompt in prompts}) == len(prompts)
     languages = {"dora": "es-419", "sabine": "de-DE"}
     voices = ["lj", "dora", "sabine"]
@@ -234,7 +233,7 @@ def test_texts_without_questions_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "texts.csv"
     path.write_text("A1|Where did she go?\n", encoding="utf-8")
     with pytest.raises(DataError, match="expected questions and"):
-        EndingPrompts(read_ending_prompts([path]), ["lj"], 0)
+        EndingPrompts(read_ending_prompts([str(path)]), ["lj"], 0)
     path.write_text("no separator\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"line 1: got 'no separator'"):
-        read_ending_prompts([path])
+        read_ending_prompts([str(path)])

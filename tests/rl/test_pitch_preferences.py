@@ -21,6 +21,7 @@ from dlpo.data.dataset import Corpora
 from dlpo.data.preferences import PreferencePair, read_pairs, write_pairs
 from dlpo.errors import DataError
 from dlpo.frame_grid import PUBLISHED_GRID
+from dlpo.rl.core.objective import Objective
 from dlpo.rl.endings import movement_weights
 from dlpo.rl.pitch_conditioning import in_time
 from dlpo.rl.pitch_flow import PitchFlow
@@ -176,7 +177,9 @@ def test_a_run_learns_what_a_listener_likes(
     pairs = listened(policy, TEXTS[:9], spoken, wav)
     settings = replace(SETTINGS, updates=30, pairs=8, learning_rate=3e-3, validate_every=40)
     data = Corpora([tiny_dataset])
-    tuner = PitchPairsTuner(voice, data, pairs, "5" * 64, tmp_path / "run", 0.1, settings)
+    tuner = PitchPairsTuner(
+        voice, data, pairs, "5" * 64, tmp_path / "run", Objective(beta=0.1), settings
+    )
     checkpoint = tuner.run()
     tuned = load_checkpoint(checkpoint)
     others = [

@@ -10,11 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlpo.audio import Waveform
 from dlpo.checkpoint import load_checkpoint
 from dlpo.data.dataset import Corpora
+from dlpo.errors import DataError
 from dlpo.noise_schedule import named_schedule
-from dlpo.rl.ending_probe import ending_score, question_score
 from dlpo.rl.pitch_flow import PitchFlow
 from dlpo.rl.probe import DRAWN, NOISE, OTHER, Probe, Speaker
 from dlpo.rl.prompts import Prompt
@@ -48,6 +47,11 @@ def test_a_reward_of_the_own_contour_prefers_it(probe: Probe) -> None:
     assert all(mean(np.array(differences)).low > 0 for differences in found.values())
 
 
+def test_contours_need_others_to_compare_with(policy: PitchFlow, tiny_dataset: Path) -> None:
+    with pytest.raises(DataError, match="1 validation recordings; expected two or more"):
+        Probe(policy, Corpora([tiny_dataset]))
+
+
 def test_a_constant_reward_prefers_nothing(probe: Probe) -> None:
     found = probe.prefers_right(lambda prompt, contours, seed: np.zeros(len(contours)))
     assert not any(any(differences) for differences in found.values())
@@ -77,29 +81,3 @@ def test_speech_follows_the_given_contour(policy: PitchFlow) -> None:
     )
     scores = speaker.score(reward)(prompt, [flat, flat + 0.7], 0)
     assert scores == pytest.approx([np.abs(low).max(), np.abs(high).max()])
-
-
-def test_endings_are_scored_by_what_the_sentence_asks(policy: PitchFlow) -> None:
-    symbols = np.array([1, *range(30, 60), 9], np.int64)
-    rising = torch.linspace(4.5, 5.5, 2 * len(symbols)).view(-1, 2).T
-    contours = [rising, rising.flip(1).flip(0)]
-    for number, (text, rises) in enumerate((("Is it far?", True), ("It is far.", False))):
-        scores = ending_score(policy)(Prompt(900 + number, text, symbols), contours, 0)
-        assert (scores[0] > scores[1]) == rises
-
-
-def test_a_recognizer_hears_each_contour(policy: PitchFlow) -> None:
-    heard: list[tuple[float, str]] = []
-
-    class Level:
-        def question_logit(self, waveform: Waveform, sample_rate_hz: int, text: str) -> float:
-            heard.append((float(np.abs(waveform).max()), text))
-            return heard[-1][0]
-
-    speaker = Speaker(policy, named_schedule("cosine:1.25", 1, 0.0))
-    prompt = Prompt(950, "Is it far?", np.array([1, 30, 40, 50, 9], np.int64))
-    flat = torch.full((2, 5), 5.0)
-    scores = question_score(speaker, Level())(prompt, [flat, flat + 0.7], 3)
-    spoken = [np.abs(speaker.speak(prompt, c, 3)).max() for c in (flat, flat + 0.7)]
-    assert scores == pytest.approx(spoken)
-    assert {text for _, text in heard} == {"Is it far?"}

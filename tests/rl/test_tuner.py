@@ -227,7 +227,7 @@ def test_recordings_are_conditioned_on_their_own_voice(tuning: Tuning, tmp_path:
     model = load_checkpoint(start).model
     source = tuning.tuner(objective=Objective("control"), checkpoint=start).method.setup.recordings
     recorded = source.draw(0).windows
-    batches = Batches(source.batches.dataset, "train", 0, 0, SPECTRAL.rows)
+    batches = Batches(source.batches.dataset, "train", 0, 0, SPECTRAL)
     windows = batches.windows(0, 2, 12)
     expected = recorded_windows(model.eval(), windows, FrozenAcoustics(model, batches).of(windows))
     torch.testing.assert_close(recorded.conditions.inputs[0], expected.conditions.inputs[0])

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from urllib.request import Request, urlopen
 
-import aiohttp
 import grpc
 
 from tests.callers import WAIT_S
@@ -37,25 +35,3 @@ def by_grpc(server: RunningServer, method: str, *messages: Any) -> str:
     with suppress(grpc.RpcError):
         list(call)
     return f"{call.code().name} {call.details()}"
-
-
-async def converse(
-    url: str, *sent: dict[str, Any], until: Callable[[dict[str, Any]], bool] = lambda event: False
-) -> list[Any]:
-    """Events and bytes that a WebSocket answers, up to an event that is the last, or the end."""
-    received: list[Any] = []
-    async with (
-        asyncio.timeout(WAIT_S),
-        aiohttp.ClientSession() as session,
-        session.ws_connect(url, max_msg_size=0) as socket,
-    ):
-        for message in sent:
-            await socket.send_json(message)
-        async for message in socket:
-            if message.type is aiohttp.WSMsgType.BINARY:
-                received.append(message.data)
-                continue
-            received.append(message.json())
-            if until(received[-1]):
-                break
-    return received

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dlpo.audio import PulseJitter, harmonic_source
 from dlpo.bundle import Bundle
-from dlpo.frame_grid import PUBLISHED_GRID
+from dlpo.frame_grid import PUBLISHED_GRID, FrameGrid
 from dlpo.text import Sentence
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.synthesis.chunks import cut, sizes_of
@@ -157,8 +157,8 @@ def test_last_chunk_size_repeats_and_small_rests_join() -> None:
     assert stops == [[5], [10, 20, 34]]
 
 
-def whole(f0: np.ndarray) -> np.ndarray:
-    return HarmonicSource(PUBLISHED_GRID).extend(f0, len(f0))
+def whole(f0: np.ndarray, grid: FrameGrid = PUBLISHED_GRID) -> np.ndarray:
+    return HarmonicSource(grid).extend(f0, len(f0))
 
 
 def contour(voiced: list[bool]) -> np.ndarray:
@@ -182,7 +182,8 @@ def test_pieces_joined_equal_the_whole(voiced: list[bool], cuts: list[int]) -> N
 
 def test_source_is_trained_noise_or_silence_in_pauses() -> None:
     f0 = contour([True] * 2 * PIECE)
-    np.testing.assert_allclose(whole(f0), harmonic_source(f0, PUBLISHED_GRID), atol=1e-4)
+    for grid in (PUBLISHED_GRID, replace(PUBLISHED_GRID, taper_hz=5000.0)):
+        np.testing.assert_allclose(whole(f0, grid), harmonic_source(f0, grid), atol=1e-4)
 
     source = whole(contour([True] * 5 + [False] * 5 + [True] * 5)).reshape(15, HOP)
     assert not source[6:9].any()

@@ -28,6 +28,7 @@ from tests.serving.conftest import Clock, GatedEngine
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 LINE = Line(0.001, 0.0)
+OpenExecutor = Callable[..., EngineExecutor]
 COSTS = Costs(CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), 0.001, 73.5))
 
 
@@ -60,7 +61,7 @@ class Ear:
 
 
 @pytest.fixture
-def open_executor(clock: Clock) -> Iterator[Callable[..., EngineExecutor]]:
+def open_executor(clock: Clock) -> Iterator[OpenExecutor]:
     """`open_executor(lanes)`; it is closed after the test."""
     executors = []
 
@@ -100,7 +101,7 @@ def held(executor: EngineExecutor) -> Iterator[None]:
 
 
 def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(
-    open_executor: Callable[..., EngineExecutor],
+    open_executor: OpenExecutor,
 ) -> None:
     throw = Mock(side_effect=RuntimeError("out of cheese"))
     synthesizer = fake_voice(UnluckyEngine(3, throw))
@@ -115,9 +116,7 @@ def test_a_unit_that_throws_fails_its_own_stream_even_in_a_batch(
             np.testing.assert_array_equal(ear.audio(), calm.speak(SpeechRequest(TEXT, seed=seed)))
 
 
-def test_only_rows_of_the_same_graphs_share_a_batch(
-    open_executor: Callable[..., EngineExecutor],
-) -> None:
+def test_only_rows_of_the_same_graphs_share_a_batch(open_executor: OpenExecutor) -> None:
     """Not those of a bundle and the one of its name that replaces it."""
 
     class Louder(FakeEngine):
@@ -133,7 +132,7 @@ def test_only_rows_of_the_same_graphs_share_a_batch(
 
 
 def test_hung_lane_is_replaced_and_others_go_on(
-    open_executor: Callable[..., EngineExecutor], clock: Clock, gated_engine: GatedEngine
+    open_executor: OpenExecutor, clock: Clock, gated_engine: GatedEngine
 ) -> None:
     synthesizer = fake_voice(gated_engine)
     executor = open_executor()
@@ -155,7 +154,7 @@ def test_hung_lane_is_replaced_and_others_go_on(
 
 
 def test_a_stream_that_is_removed_hears_nothing_more(
-    open_executor: Callable[..., EngineExecutor], gated_engine: GatedEngine
+    open_executor: OpenExecutor, gated_engine: GatedEngine
 ) -> None:
     executor = open_executor()
     stream, ear = speak(executor, fake_voice(gated_engine))
@@ -165,12 +164,13 @@ def test_a_stream_that_is_removed_hears_nothing_more(
     gated_engine.free()
     assert executor.run(lambda: threading.current_thread().name).result(WAIT_S) == "lane-0"
     assert ear.heard.empty()  # the lane has come back
+    assert gated_engine.calls.count("denoiser_3") == 1
     with pytest.raises(ZeroDivisionError):
         executor.run(lambda: 1 // 0).result(WAIT_S)
 
 
 def test_a_listener_that_throws_loses_its_stream_and_no_other(
-    synthesizer: Synthesizer, open_executor: Callable[..., EngineExecutor]
+    synthesizer: Synthesizer, open_executor: OpenExecutor
 ) -> None:
     executor = open_executor()
     stream = Stream(COSTS, 3, 0.0, 5.0)
@@ -183,7 +183,7 @@ def test_a_listener_that_throws_loses_its_stream_and_no_other(
 
 
 def test_over_share_text_waits_without_blocking_others(
-    open_executor: Callable[..., EngineExecutor], clock: Clock
+    open_executor: OpenExecutor, clock: Clock
 ) -> None:
     def stream(need: float, peer: str, audio_s: float = 0.0) -> Stream:
         lines = CostLines(LINE, LINE, LINE, 3, ((0.1, 0.003),), need, 73.5)
@@ -206,9 +206,7 @@ def test_over_share_text_waits_without_blocking_others(
     text.starts.result(WAIT_S)
 
 
-def test_a_lane_goes_on_with_the_stream_it_began(
-    open_executor: Callable[..., EngineExecutor],
-) -> None:
+def test_a_lane_goes_on_with_the_stream_it_began(open_executor: OpenExecutor) -> None:
     engine, threads = FakeEngine(), set()
 
     def denoise(*arguments: Any) -> Floats:
@@ -221,9 +219,7 @@ def test_a_lane_goes_on_with_the_stream_it_began(
     assert len(threads) == 1
 
 
-def test_a_second_stream_wakes_an_idle_lane(
-    open_executor: Callable[..., EngineExecutor],
-) -> None:
+def test_a_second_stream_wakes_an_idle_lane(open_executor: OpenExecutor) -> None:
     meeting = threading.Barrier(2)
     unlucky = fake_voice(UnluckyEngine(1, lambda: meeting.wait(WAIT_S)))
     executor = open_executor(lanes=2)

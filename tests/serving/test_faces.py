@@ -217,7 +217,8 @@ def test_a_client_places_the_words_of_a_text_of_many_calls(
             spoken = client.speak(given, speed=2.0)
             words = [spoken.text[word.text_start : word.text_end] for word in spoken.words]
             assert words == text.replace(".", "").split()
-            assert len(spoken.sentences) == sentences
+            # The first words of a call in pieces may be a sentence of their own.
+            assert sentences <= len(spoken.sentences) <= sentences * (1 if given is text else 1.05)
             ends = [word.end_s for word in spoken.words]
             assert ends == sorted(ends)
             assert ends[-1] <= spoken.duration_s

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import av
 import pytest
 
-from tests.callers import ServerProcess, free_port, python_of, server_process
+from tests.callers import ServerProcess, built, free_port, python_of, server_process
 
 pytestmark = pytest.mark.full
 
@@ -37,20 +36,20 @@ ROWS = {  # of a newcomer's review: path and options of curl -> status
 
 
 @pytest.fixture(scope="module")
-def wyoming_port() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, wyoming_port: int) -> Iterator[ServerProcess]:
-    options = ("--cors-origin", ORIGIN, "--wyoming-port", str(wyoming_port))
-    with server_process(tmp_path_factory.mktemp("server"), *options) as server:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with server_process(tmp_path_factory.mktemp("server"), "--cors-origin", ORIGIN) as server:
         yield server
 
 
 def curl(server: ServerProcess, path: str, *options: str) -> bytes:
     command = ["curl", "-sS", *options, f"http://{server.http_address}{path}"]
     return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def spoken(server: ServerProcess, text: str, **fields: Any) -> bytes:
+    """The samples of our own route."""
+    body = json.dumps({"input": text, "response_format": "pcm", **fields})
+    return curl(server, "/v1/audio/speech", "--json", body)
 
 
 def seconds(path: Path) -> float:
@@ -72,8 +71,7 @@ def test_an_agent_speaks_through_its_own_plugin(
     example, heard = EXAMPLES / f"{framework}_tts.py", tmp_path / "heard.wav"
     command: list[Any] = [python_of("agents"), example, plugin, address, TEXT, heard]
     subprocess.run(command, check=True, cwd=tmp_path, env={})
-    body = json.dumps({"input": TEXT, "response_format": "pcm"})
-    ours = curl(served, "/v1/audio/speech", "--json", body)
+    ours = spoken(served, TEXT)
     if framework == "pipecat":
         assert heard.read_bytes()[44:] == ours
     assert seconds(heard) == pytest.approx(len(ours) / 48_000, abs=0.5)  # pauses between calls
@@ -93,10 +91,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder with what the wheels of our packages for frameworks install."""
     folder = tmp_path_factory.mktemp("packages")
     for name in ("pipecat-dlpo", "livekit-plugins-dlpo"):
-        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
-        subprocess.run([*command, "--directory", folder], check=True, cwd=ROOT / "deploy" / name)
-    for wheel in folder.glob("*.whl"):
-        zipfile.ZipFile(wheel).extractall(folder / "installed")
+        wheel = zipfile.ZipFile(built(ROOT / "deploy" / name, folder))
+        wheel.extractall(folder / "installed")
     return str(folder / "installed")
 
 
@@ -105,42 +101,14 @@ def test_a_vendors_package_speaks(served: ServerProcess, vendor: str, tmp_path: 
     text = "Your order #42 costs $3.50. 🎉 Is that right?"
     url = "http://" * (vendor != "deepgram") + served.http_address
     run_client(f"{vendor}_sdk.py", url, text, tmp_path / "a.pcm")
-    body = json.dumps({"input": text, "response_format": "pcm"})
-    ours = curl(served, "/v1/audio/speech", "--json", body)
-    assert (tmp_path / "a.pcm").read_bytes() == ours
+    assert (tmp_path / "a.pcm").read_bytes() == spoken(served, text)
 
 
 def test_nvidias_realtime_client_speaks(served: ServerProcess, tmp_path: Path) -> None:
     heard = tmp_path / "a.pcm"
     said = run_client("riva_realtime.py", served.http_address, TEXT, heard)
     assert said.split()[0] == "False"  # no error
-    body = json.dumps({"input": TEXT, "response_format": "pcm", "sample_rate": 22_050})
-    assert heard.read_bytes() == curl(served, "/v1/audio/speech", "--json", body)
-
-
-async def test_home_assistants_wyoming_client(served: ServerProcess, wyoming_port: int) -> None:
-    pytest.importorskip("wyoming", reason="wyoming is not installed")
-    from wyoming.client import AsyncTcpClient
-    from wyoming.tts import Synthesize
-
-    heard = b""
-    async with AsyncTcpClient.from_uri(f"tcp://127.0.0.1:{wyoming_port}") as client:
-        await client.write_event(Synthesize(TEXT).event())
-        while (event := await client.read_event()) and event.type != "audio-stop":
-            heard += event.payload or b""
-            rate = event.data.get("rate", 0)
-    body = json.dumps({"input": TEXT, "response_format": "pcm", "sample_rate": rate})
-    assert heard == curl(served, "/v1/audio/speech", "--json", body)
-
-
-def test_calls_of_kokoros_clients(served: ServerProcess, tmp_path: Path) -> None:
-    heard = tmp_path / "a.pcm"
-    said = json.loads(run_client("kokoro_calls.py", f"http://{served.http_address}", TEXT, heard))
-    body = json.dumps({"input": TEXT, "response_format": "pcm", "voice": "heart"})
-    assert heard.read_bytes() == curl(served, "/v1/audio/speech", "--json", body)
-    assert said["words"] == TEXT.split()
-    assert said["mixed"] > 48_000
-    assert said["voices"] >= 5
+    assert heard.read_bytes() == spoken(served, TEXT, sample_rate=22_050)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +169,7 @@ def test_openais_python_package_hears_its_text_over_a_websocket(
     url, heard = f"http://{served.http_address}/v1", tmp_path / "heard.wav"
     command = [python_of("agents"), EXAMPLES / "openai_realtime.py", url, TEXT, heard]
     subprocess.run(command, check=True, cwd=tmp_path, env={})
-    body = json.dumps({"input": TEXT, "response_format": "pcm"})
-    assert heard.read_bytes()[44:] == curl(served, "/v1/audio/speech", "--json", body)
+    assert heard.read_bytes()[44:] == spoken(served, TEXT)
 
 
 def test_openais_javascript_package_speaks(served: ServerProcess, tmp_path: Path) -> None:
@@ -212,7 +179,5 @@ def test_openais_javascript_package_speaks(served: ServerProcess, tmp_path: Path
     command = [node, "--input-type=module", "-", f"http://{served.http_address}/v1", TEXT]
     with (EXAMPLES / "openai_speech.mjs").open() as program:
         subprocess.run([*command, tmp_path / "a.mp3"], check=True, cwd=folder, stdin=program)
-    (tmp_path / "b.mp3").write_bytes(
-        curl(served, "/v1/audio/speech", "--json", json.dumps({"input": TEXT}))
-    )
+    (tmp_path / "b.mp3").write_bytes(spoken(served, TEXT, response_format="mp3"))
     assert seconds(tmp_path / "a.mp3") == pytest.approx(seconds(tmp_path / "b.mp3"), abs=0.3)

@@ -18,7 +18,7 @@ from dlpo_serving.request import SpeechRequest, SynthesisCall
 from dlpo_serving.service import pauses_of, with_pauses
 from dlpo_serving.settings.server_settings import ServerSettings
 from tests.callers import WAIT_S, fake_voice
-from tests.serving.conftest import RunningServer
+from tests.serving.conftest import RunningServer, StartServer
 from tests.serving.spoken_by import by_way
 
 ONE, TWO = "Noise becomes speech.", "Is it not strange?"
@@ -86,7 +86,7 @@ def over_our_client(server: RunningServer) -> bytes:
     ids=["our client", *PAUSING],
 )
 def test_every_api_has_the_pauses_as_fields(
-    start_server: Callable[..., RunningServer], speak: Callable[[RunningServer], bytes]
+    start_server: StartServer, speak: Callable[[RunningServer], bytes]
 ) -> None:
     server = start_server(fake_voice(), http_port=0, wyoming_port=0)
     wanted = to_pcm16(fake_voice().speak(SpeechRequest(PARAGRAPHS, **PAUSED))).tobytes()

@@ -142,7 +142,7 @@ async def test_pieces_are_calls_none_of_which_is_too_long() -> None:
             for piece in given:
                 yield piece
 
-        return [[piece async for piece in call] async for call in in_calls(pieces())]
+        return [[piece async for piece in call] async for call in in_calls(pieces(), [])]
 
     calls = await calls_of(text, Flush(), "So late. ")
 

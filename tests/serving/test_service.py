@@ -157,9 +157,7 @@ async def test_a_time_to_first_audio_must_be_one() -> None:
             call(first_audio_ms=wrong)
 
 
-async def test_open_call_keeps_a_replaced_or_removed_voice(
-    with_service: Speak,
-) -> None:
+async def test_open_call_keeps_a_replaced_or_removed_voice(with_service: Speak) -> None:
     class Louder(FakeEngine):
         def __init__(self) -> None:
             super().__init__()

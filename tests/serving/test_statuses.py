@@ -11,22 +11,18 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from dlpo.errors import BundleError, EngineError, InputError, MissingExtraError
-from dlpo_serving.errors import (
-    DeadlineError,
-    FieldViolation,
-    NotReadyError,
-    OverloadError,
-    QuotaError,
-    RequestError,
-    StalledError,
-    UnauthenticatedError,
-    UnknownVoiceError,
-)
+from dlpo_serving import errors
 from dlpo_serving.protocols.http.statuses import BodyError, UnknownModelError, reply_to
 from dlpo_serving.rpc.statuses import status_message
 
 Code = grpc.StatusCode
 SECRET = "/opt/secret/path.onnx"
+SPEED = errors.FieldViolation("speed", "is 9")
+UNKNOWN = errors.UnknownVoiceError("eve", ["lj"])
+NO_TOKEN = errors.UnauthenticatedError("no token")
+QUOTA = errors.QuotaError("used up", "alice", 2.5)
+FULL = errors.OverloadError("full", 0.25)
+LATE = errors.DeadlineError("30 ms")
 
 
 def detail(status: Status, kind: Any) -> Any:
@@ -40,40 +36,28 @@ def detail(status: Status, kind: Any) -> Any:
 @pytest.mark.parametrize(
     ("error", "code", "reason", "http", "http_code"),
     [
-        (
-            RequestError(FieldViolation("speed", "is 9")),
-            *(Code.INVALID_ARGUMENT, "INVALID_REQUEST", 400, None),
+        (errors.RequestError(SPEED), "INVALID_ARGUMENT", "INVALID_REQUEST", 400, None),
+        (UNKNOWN, "NOT_FOUND", "UNKNOWN_VOICE", 404, "voice_not_found"),
+        (NO_TOKEN, "UNAUTHENTICATED", "UNAUTHENTICATED", 401, "invalid_api_key"),
+        (QUOTA, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", 429, "rate_limit_exceeded"),
+        (FULL, "RESOURCE_EXHAUSTED", "OVERLOADED", 429, "server_busy"),
+        (errors.NotReadyError("warming"), "UNAVAILABLE", "NOT_READY", 503, "not_ready"),
+        (LATE, "DEADLINE_EXCEEDED", "DEADLINE_TOO_SHORT", 504, "deadline_exceeded"),
+        (errors.StalledError("asleep"), "ABORTED", "STALLED", 408, "stalled"),
+        (MissingExtraError(SECRET, "serve"), "UNIMPLEMENTED", "MISSING_PACKAGE", 501, None),
+        *(
+            (kind(SECRET), "INTERNAL", "INTERNAL", 500, "internal_error")
+            for kind in (EngineError, BundleError, ZeroDivisionError)
         ),
-        (UnknownVoiceError("eve", ["lj"]), Code.NOT_FOUND, "UNKNOWN_VOICE", 404, "voice_not_found"),
-        (
-            UnauthenticatedError("no token"),
-            *(Code.UNAUTHENTICATED, "UNAUTHENTICATED", 401, "invalid_api_key"),
-        ),
-        (
-            QuotaError("used up", "alice", 2.5),
-            *(Code.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", 429, "rate_limit_exceeded"),
-        ),
-        (OverloadError("full", 0.25), Code.RESOURCE_EXHAUSTED, "OVERLOADED", 429, "server_busy"),
-        (NotReadyError("warming"), Code.UNAVAILABLE, "NOT_READY", 503, "not_ready"),
-        (
-            DeadlineError("30 ms"),
-            *(Code.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT", 504, "deadline_exceeded"),
-        ),
-        (StalledError("asleep"), Code.ABORTED, "STALLED", 408, "stalled"),
-        (MissingExtraError(SECRET, "serve"), Code.UNIMPLEMENTED, "MISSING_PACKAGE", 501, None),
-        (EngineError(SECRET), Code.INTERNAL, "INTERNAL", 500, "internal_error"),
-        (BundleError(SECRET), Code.INTERNAL, "INTERNAL", 500, "internal_error"),
-        (ZeroDivisionError(SECRET), Code.INTERNAL, "INTERNAL", 500, "internal_error"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_errors_map_to_statuses_and_hide_internals(
-    error: Exception, code: grpc.StatusCode, reason: str, http: int, http_code: str | None
+    error: Exception, code: str, reason: str, http: int, http_code: str | None
 ) -> None:
     status, reply = status_message(error), reply_to(error)
-
     info = detail(status, ErrorInfo)
-    assert (status.code, info.reason, info.domain) == (code.value[0], reason, "dlpo")
+    assert (status.code, info.reason, info.domain) == (Code[code].value[0], reason, "dlpo")
     assert (reply.status, reply.code) == (http, http_code)
     assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
     assert (reply.headers.get("WWW-Authenticate") == "Bearer") == (http == 401)
@@ -97,19 +81,14 @@ def test_errors_of_http_alone(error: Exception, status: int, code: str | None) -
 
 
 def test_every_wrong_field_has_its_protocols_name() -> None:
-    error = RequestError(
-        FieldViolation("text", "is empty"),
-        FieldViolation("sample_rate_hz", "is 3"),
-        FieldViolation("speed", "is 9"),
-    )
-
+    rate = errors.FieldViolation("sample_rate_hz", "is 3")
+    error = errors.RequestError(errors.FieldViolation("text", "is empty"), rate, SPEED)
     bad = detail(status_message(error, lambda name: f"wire.{name}"), BadRequest)
-    reply = reply_to(error)
-
     assert [v.field for v in bad.field_violations] == [
         "wire.text", "wire.sample_rate_hz", "wire.speed",
     ]  # fmt: skip
     assert bad.field_violations[0].description == "is empty"
+    reply = reply_to(error)
     assert reply.param == "input"
     assert reply.message == "input: is empty; sample_rate: is 3; speed: is 9"
 
@@ -120,11 +99,12 @@ def test_every_wrong_field_has_its_protocols_name() -> None:
 def test_retryable_errors_carry_a_retry_time(seconds: float, full: str, used_up: str) -> None:
     """A full server's is no longer than what it predicts, a quota's no shorter."""
     for error, header in (
-        (OverloadError("full", seconds), full),
-        (QuotaError("used up", "alice", seconds), used_up),
+        (errors.OverloadError("full", seconds), full),
+        (errors.QuotaError("used up", "alice", seconds), used_up),
     ):
         retry = detail(status_message(error), RetryInfo).retry_delay
         headers = reply_to(error).headers
         assert retry.ToMilliseconds() == round(1000 * seconds) == int(headers["retry-after-ms"])
         assert headers["Retry-After"] == header
-    assert detail(status_message(NotReadyError("warming")), RetryInfo).retry_delay.seconds == 1
+    warming = status_message(errors.NotReadyError("warming"))
+    assert detail(warming, RetryInfo).retry_delay.seconds == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -28,25 +29,16 @@ FADE = round(FADE_S * RATE)
 
 
 def test_windows_have_the_context_that_the_engine_asks_for() -> None:
-    lengths: list[int] = []
-
-    class Rounding(FakeEngine):
-        def context_frames(self, steps: int) -> int:
-            return super().context_frames(steps) + 5
-
-        def denoise(self, steps, conditioning, source, noise):  # type: ignore[no-untyped-def]
-            lengths.append(source.shape[1])
-            return super().denoise(steps, conditioning, source, noise)
-
-    synthesizer = fake_voice(Rounding())
+    engine = FakeEngine()
+    engine.context_frames = lambda steps: engine.manifest.context_frames(steps) + 5
+    engine.denoise = Mock(wraps=engine.denoise)
+    synthesizer = fake_voice(engine)
     next(synthesizer.stream(synthesizer.read(SpeechRequest(TEXT)), (8,)))
+    (call,) = engine.denoise.call_args_list
+    assert call.args[2].shape[1] == 8 + 3 * CONTEXT + 1 + 5
 
-    assert lengths == [8 + 3 * CONTEXT + 1 + 5]
 
-
-def test_each_sentence_has_its_own_noise_and_a_pause(
-    synthesizer: Synthesizer,
-) -> None:
+def test_each_sentence_has_its_own_noise_and_a_pause(synthesizer: Synthesizer) -> None:
     one = synthesizer.speak(SpeechRequest("Go home."))
     two = synthesizer.speak(SpeechRequest("Go home. Go home."))
     other = synthesizer.speak(SpeechRequest("Go home. Go home.", seed=1))
@@ -89,24 +81,22 @@ def test_a_voice_with_other_symbols_is_refused() -> None:
 
 
 def test_first_chunk_computes_only_the_frames_it_needs() -> None:
-    asked: list[tuple[int, int]] = []
-
-    class Watched(FakeEngine):
-        def frames(self, encoding, counts, start, stop, pitch_semitones):  # type: ignore[no-untyped-def]
-            asked.append((start, stop))
-            return super().frames(encoding, counts, start, stop, pitch_semitones)
-
-    synthesizer = fake_voice(Watched())
+    engine = FakeEngine()
+    engine.frames = Mock(wraps=engine.frames)
+    synthesizer = fake_voice(engine)
     chunks = synthesizer.stream(synthesizer.read(SpeechRequest("A long sentence " * 10)))
+
+    def asked() -> list[tuple[int, int]]:
+        return [call.args[2:4] for call in engine.frames.call_args_list]
 
     next(chunks)
     first_block = 3 * CONTEXT + 1 + STREAM_LADDER[0] + LOOKAHEAD
-    assert asked == [(0, first_block + FRAMES_CONTEXT)]
+    assert asked() == [(0, first_block + FRAMES_CONTEXT)]
     next(chunks)
     second_block = first_block + NEXT_BLOCKS[0]  # a small one: the second chunk is awaited too
-    assert asked[1:] == [(first_block - FRAMES_CONTEXT, second_block + FRAMES_CONTEXT)]
+    assert asked()[1:] == [(first_block - FRAMES_CONTEXT, second_block + FRAMES_CONTEXT)]
     list(chunks)
-    assert asked[2][0] == second_block - FRAMES_CONTEXT
+    assert asked()[2][0] == second_block - FRAMES_CONTEXT
 
 
 @pytest.mark.parametrize("context", [FRAMES_CONTEXT, None])  # None: the voice doesn't tell

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import threading
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -19,12 +19,14 @@ from dlpo_serving.client import SpeechClient
 from dlpo_serving.engine import EncoderOutput, Floats, FrameFeatures, Ids
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.scheduling.stream import Costs
+from dlpo_serving.settings.server_settings import ServerSettings
 from dlpo_serving.voices import open_voice
 from dlpo_serving.voices.costs import measure_costs
+from dlpo_serving.voices.registry import open_voices
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import fake_voice
 from tests.fake_engine import FakeEngine
-from tests.serving.conftest import RunningServer
+from tests.serving.conftest import StartServer
 
 REQUEST = SpeechRequest("Tomato.", seed=1)
 ENCODE_S, SYMBOL_S = 0.004, 0.0001
@@ -32,8 +34,9 @@ BLOCK_S, FRAME_S = 0.002, 0.00005
 WINDOW_S, WINDOW_FRAME_S = 0.003, 0.0002
 
 
-def first_phonemes(voice: Path, **request: dict[str, str]) -> str:
-    utterance = open_voice(voice).read(SpeechRequest("Tomato.", **request))
+def first_phonemes(voice: Path | Synthesizer, **request: dict[str, str]) -> str:
+    opened = voice if isinstance(voice, Synthesizer) else open_voice(voice)
+    utterance = opened.read(SpeechRequest("Tomato.", **request))
     return " ".join(utterance.sentences[0].words[0].phonemes)
 
 
@@ -51,6 +54,14 @@ def voice_with_words(tiny_bundle: Path, tmp_path: Path) -> Path:
 def test_voice_says_a_word_its_own_way(tiny_bundle: Path, voice_with_words: Path) -> None:
     assert first_phonemes(tiny_bundle) != "T AH0 M AA1 T OW2"
     assert first_phonemes(voice_with_words) == "T AH0 M AA1 T OW2"
+
+
+def test_a_servers_words_are_for_callers_who_bring_none(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("tomato T AH0 M AA1 T OW2\n")
+    settings = ServerSettings(voices=(str(tiny_bundle),), dictionary=tmp_path / "words.txt")
+    (voice,) = open_voices(settings)
+    assert first_phonemes(voice) == "T AH0 M AA1 T OW2"
+    assert first_phonemes(voice, dictionary={"tomato": "T OW1"}) == "T OW1"
 
 
 def test_unknown_voice_is_an_error_that_says_what_there_is() -> None:
@@ -87,7 +98,7 @@ def test_shares_are_normalized(voices_bundle: Path) -> None:
 
 
 def test_a_server_offers_every_voice_and_mix(
-    synthesizer: Synthesizer, start_server: Callable[..., RunningServer]
+    synthesizer: Synthesizer, start_server: StartServer
 ) -> None:
     server = start_server(synthesizer)
     with SpeechClient(server.address) as client:
@@ -162,13 +173,14 @@ def test_texts_teach_how_long_texts_are(costs: Costs) -> None:
 
 
 def test_other_lanes_are_kept_busy_while_one_is_measured() -> None:
-    threads: set[int] = set()
+    threads, engine = set[int](), FakeEngine()
+    denoise = engine.denoise
 
-    class Watched(FakeEngine):
-        def denoise(self, steps, conditioning, source, noise):  # type: ignore[no-untyped-def]
-            threads.add(threading.get_ident())
-            return super().denoise(steps, conditioning, source, noise)
+    def watched(*inputs: Any) -> Floats:
+        threads.add(threading.get_ident())
+        return denoise(*inputs)
 
-    measure_costs(fake_voice(Watched()), lanes=3)
+    engine.denoise = watched
+    measure_costs(fake_voice(engine), lanes=3)
     assert threading.get_ident() in threads
     assert len(threads) >= 2

@@ -19,7 +19,7 @@ HOP = PUBLISHED_GRID.hop_length
 
 @pytest.fixture
 def batches(tiny_dataset: Path) -> Batches:
-    return Batches(Corpora([tiny_dataset]), "train", 3, 0, SPECTRAL.rows)
+    return Batches(Corpora([tiny_dataset]), "train", 3, 0, SPECTRAL)
 
 
 def test_whole_frames_never_drift_from_the_clock() -> None:
@@ -36,13 +36,13 @@ def test_a_draw_depends_on_seed_and_update_only(batches: Batches) -> None:
     again = batches.windows(7, 4, 24)
     assert first.places == again.places
     assert torch.equal(first.waveform, again.waveform)
-    other = Batches(batches.dataset, "train", 4, 0, SPECTRAL.rows).windows(7, 4, 24)
+    other = Batches(batches.dataset, "train", 4, 0, SPECTRAL).windows(7, 4, 24)
     assert other.places != first.places
 
 
 def test_all_sentences_teach_durations_alike(wordy_dataset: Path, tiny_dataset: Path) -> None:
     corpora = Corpora([wordy_dataset, tiny_dataset], [0.5, 0.5])
-    batches = Batches(corpora, "train", 3, 0, SPECTRAL.rows)
+    batches = Batches(corpora, "train", 3, 0, SPECTRAL)
     drawn = batches.timings(0, 20_000)
     lengths, counts = drawn.mask.sum(1).unique(return_counts=True)
     own = corpora.split("train", with_audio=True)

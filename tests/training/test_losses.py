@@ -43,7 +43,7 @@ SENTENCES = Sentences(
 
 @pytest.fixture
 def batches(tiny_dataset: Path) -> Batches:
-    return Batches(Corpora([tiny_dataset]), "train", 0, 0, SPECTRAL.rows)
+    return Batches(Corpora([tiny_dataset]), "train", 0, 0, SPECTRAL)
 
 
 def test_perfect_timing_loses_nothing() -> None:

@@ -14,13 +14,14 @@ from safetensors.torch import load_file
 
 from dlpo.checkpoint import Tuned, load_checkpoint
 from dlpo.data.dataset import Corpora
-from dlpo.errors import ConfigError, TrainingError
+from dlpo.errors import ConfigError, InputError, TrainingError
 from dlpo.model.spectral import SpectralWaveGrad2
 from dlpo.noise_schedule import named_schedule
 from dlpo.training import spectral_trainer
 from dlpo.training.acoustics import FrozenAcoustics
 from dlpo.training.batches import Batches
 from dlpo.training.contour_losses import RecordedContours
+from dlpo.training.launch import open_training
 from dlpo.training.run import warm_average
 from dlpo.training.spectral_trainer import PARTS, SpectralTrainer
 from dlpo.training.synthesis import speak
@@ -114,6 +115,19 @@ def test_training_on_remembers_how_it_was_tuned(tiny_dataset: Path, tmp_path: Pa
     assert (provenance.tuned, provenance.tunings) == (None, (tuned,))
 
 
+def test_a_checkpoint_may_get_a_taper_and_no_other_size(tiny_dataset: Path, tmp_path: Path) -> None:
+    config = replace(SPECTRAL, voices=("lj",))
+    init = save_toy(tmp_path / "init", config, seed=0)
+    data, settings = {tiny_dataset: 1.0}, {"precision": "no", "model.source_taper_hz": 4000.0}
+    opened = open_training("spectral", data, tmp_path / "run", [init], settings)
+    start = load_checkpoint(init).model
+    assert opened.model.config == replace(config, source_taper_hz=4000.0)
+    for ours, theirs in zip(opened.model.parameters(), start.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    with pytest.raises(InputError, match=r"model\.width: the model is that of --init"):
+        open_training("spectral", data, tmp_path, [init], settings | {"model.width": 8})
+
+
 def test_adapters_teach_a_new_voice_and_leave_the_others_alone(
     tiny_dataset: Path, tmp_path: Path
 ) -> None:
@@ -134,8 +148,8 @@ def test_adapters_teach_a_new_voice_and_leave_the_others_alone(
     recorded = RecordedContours(Corpora([tiny_dataset], [1.0]), "train", lambda _: (0, -1))
     assert after["pitch_ranges"][2].tolist() == pytest.approx([*recorded.range_of(), 1], rel=1e-3)
     corpus = load_checkpoint(tmp_path / "run" / "checkpoint").provenance.corpus
-    learned_before, _ = corpus.split("; ")
-    assert learned_before == load_checkpoint(start).provenance.corpus
+    learned_before = load_checkpoint(start).provenance.corpus.removesuffix(" minutes")
+    assert corpus == f"{learned_before} + 0 minutes"
     with pytest.raises(TrainingError, match="give it with --init"):
         run(tiny_dataset, tmp_path / "alone", part="adapters")
     others = save_toy(tmp_path / "others", replace(config, voices=("ann", "lj")), 0, change)
@@ -188,7 +202,7 @@ def test_frozen_acoustics_are_those_of_the_recording_s_voice(tiny_dataset: Path)
     torch.manual_seed(0)
     model = SpectralWaveGrad2(replace(SPECTRAL, voices=("other", *corpora.voices))).eval()
     model.voices.weight.mul_(10)
-    batches = Batches(corpora, "train", 0, 0, model.config.rows)
+    batches = Batches(corpora, "train", 0, 0, model.config)
     windows = batches.whole(batches.recorded[0])
     sentences = windows.sentences
 

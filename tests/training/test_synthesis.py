@@ -22,7 +22,7 @@ from tests.toys import SPECTRAL
 
 @pytest.fixture
 def batches(tiny_dataset: Path) -> Batches:
-    return Batches(Corpora([tiny_dataset]), "validation", 0, 0, SPECTRAL.rows)
+    return Batches(Corpora([tiny_dataset]), "validation", 0, 0, SPECTRAL)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_every_name_is_tried_with_every_eta_where_there_is_noise(
 def test_wavegrad2_copies_in_the_recordings_time_and_level(
     wavegrad: WaveGrad2, tiny_dataset: Path
 ) -> None:
-    batches = Batches(Corpora([tiny_dataset]), "validation", 0, 0, wavegrad.config.rows)
+    batches = Batches(Corpora([tiny_dataset]), "validation", 0, 0, wavegrad.config)
     chosen = batches.recorded[0]
     recording = batches.dataset[chosen].waveform
     copied = copy(wavegrad, batches, chosen, named_schedule("linear", 2, 1.0))
@@ -92,7 +92,7 @@ def test_wavegrad2_copies_in_the_recordings_time_and_level(
 def test_wavegrad2_has_chains_of_its_own_to_try(
     wavegrad: WaveGrad2, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches = Batches(Corpora([tiny_dataset]), "validation", 0, 0, wavegrad.config.rows)
+    batches = Batches(Corpora([tiny_dataset]), "validation", 0, 0, wavegrad.config)
     recording = batches.dataset[batches.recorded[0]].waveform
     monkeypatch.setattr(synthesis, "copy", lambda *args: recording)
     assert {one.name for one in search_schedules(wavegrad, batches, 2)} == set(WAVEGRAD_NAMES)

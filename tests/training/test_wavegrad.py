@@ -45,7 +45,7 @@ KNOWN = 79  # symbols of 1.0
 
 @pytest.fixture
 def excerpts(tiny_dataset: Path) -> ExcerptBatches:
-    return ExcerptBatches(Batches(Corpora([tiny_dataset]), "train", 0, 0, BASE.rows))
+    return ExcerptBatches(Batches(Corpora([tiny_dataset]), "train", 0, 0, BASE))
 
 
 def run(data: Path, out: Path, **changes: object) -> WaveGradTrainer:

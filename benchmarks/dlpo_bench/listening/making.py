@@ -22,21 +22,10 @@ from dlpo.data.preferences import PreferencePair, write_pairs
 from dlpo.errors import DataError, InputError, writing
 from dlpo_bench.clips import SAMPLE_RATE, TEST_SPLIT, Clip, Waveform, clips_of_texts, load_clips
 from dlpo_bench.listening import answers as layout
-from dlpo_bench.listening.answers import (
-    AnswerKey,
-    Collected,
-    PairTrial,
-)
+from dlpo_bench.listening.answers import AnswerKey, Collected, PairTrial
 from dlpo_bench.loudness import TARGET_LUFS, gain_to_reach, integrated_loudness
 from dlpo_bench.options import SpeakingOptions
-from dlpo_bench.systems import (
-    RECORDED,
-    RECORDINGS,
-    Say,
-    System,
-    names_in_folders,
-    open_systems,
-)
+from dlpo_bench.systems import RECORDED, RECORDINGS, Say, System, names_in_folders, open_systems
 from dlpo_serving.synthesis.level import limited
 
 DATA_MARK = "{{test}}"  # in index.html

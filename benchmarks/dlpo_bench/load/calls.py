@@ -21,7 +21,7 @@ SAMPLE_BYTES = 2
 CONTINUITY_S = 0.1  # the worst gap of a request that vllm-omni's bench calls continuous
 EXPECTED = (
     "expected HOST:PORT or riva://HOST:PORT, dlpo://HOST:PORT, or http://HOST:PORT/v1 of an"
-    " OpenAI-compatible server, each with ?voice=NAME, model, rate_hz or metrics=URL where needed"
+    " OpenAI-compatible server, each with ?voice=NAME, model or rate_hz where needed"
 )
 
 _SCHEME = re.compile(r"\w+://")
@@ -49,8 +49,6 @@ class TestedServer:
     """required by Riva's protocol"""
     pid: int | None = None
     """process id, if this run started it"""
-    metrics_url: str | None = None
-    """URL of a dlpo server's metrics"""
 
 
 def parse_against(text: str) -> TestedServer:
@@ -62,7 +60,7 @@ def parse_against(text: str) -> TestedServer:
     except ValueError as error:
         raise InputError(f"--against {text}: {error}; {EXPECTED}") from error
     last = {name: values[-1] for name, values in settings.items()}
-    if unknown := sorted(set(last) - {"voice", "model", "rate_hz", "metrics"}):
+    if unknown := sorted(set(last) - {"voice", "model", "rate_hz"}):
         raise InputError(f"--against {text}: no setting {', '.join(unknown)}; {EXPECTED}")
     web = parts.scheme in ("http", "https")
     scheme = "openai" if web else parts.scheme
@@ -77,7 +75,6 @@ def parse_against(text: str) -> TestedServer:
         f"{parts.netloc} {protocol}", protocol,
         f"{root}{parts.path.rstrip('/')}" if web else parts.netloc, int(rate),
         last.get("voice", ""), last.get("model", "tts-1"),
-        metrics_url=last.get("metrics", f"{root}/metrics" if web else None),
     )  # fmt: skip
 
 

@@ -14,19 +14,11 @@ import grpc
 
 from dlpo.bundle import Bundle
 from dlpo.errors import DlpoError, EngineError, InputError
-from dlpo_bench.load.calls import (
-    TimedCall,
-    first_audio_ms,
-    parse_against,
-    underrun_figures,
-)
+from dlpo_bench.load.calls import TimedCall, first_audio_ms, parse_against, underrun_figures
 from dlpo_bench.load.chaos import measure_chaos
 from dlpo_bench.load.endpoints import open_endpoint
 from dlpo_bench.load.knee import measure_knee, measure_streams
-from dlpo_bench.load.levels import (
-    Level,
-    client_processes,
-)
+from dlpo_bench.load.levels import Level, client_processes
 from dlpo_bench.load.servers import tested_servers
 from dlpo_bench.load.single import measure_latency, measure_soak, measure_tokens, speak_in_turn
 from dlpo_bench.load.texts import utterances

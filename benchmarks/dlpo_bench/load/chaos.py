@@ -19,11 +19,10 @@ from random import Random
 from statistics import median
 
 from dlpo.errors import EngineError
-from dlpo_bench.load.honest import GAP_S, TEXTS, Results, alone, listen
+from dlpo_bench.load.honest import GAP_S, TEXTS, Results, Target, alone, listen
 from dlpo_bench.load.hostile import HOSTILE, hostile_process
 from dlpo_bench.load.operator_changes import OPERATOR, Operator
 from dlpo_bench.load.servers import server_arguments
-from dlpo_bench.load.target import Target
 from dlpo_bench.machine import memory_growth
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured

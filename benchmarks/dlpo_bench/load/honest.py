@@ -15,9 +15,10 @@ import grpc
 from dlpo.errors import EngineError
 from dlpo_bench.load.calls import AudioDevice, TestedServer, TimedCall
 from dlpo_bench.load.endpoints import OWN_CONNECTION, DlpoEndpoint, stream_request
-from dlpo_bench.load.target import CALL_S, Target
 from dlpo_bench.machine import stolen_s
 
+ATTACK_S = 4.0  # duration of each kind of attack
+CALL_S = 60.0  # within which an honest call must be answered
 GAP_S = 0.02  # a listener's device buffers this much: shorter waits are no gap
 PAUSE_S = 0.2  # of a listener between calls
 ALONE = 3  # times each text is spoken before the chaos, for its reference bits
@@ -29,6 +30,16 @@ TEXTS = (
 )
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The ports of the server that is attacked, and the clients' keys."""
+
+    address: str
+    http_port: int
+    honest: str
+    hostile: str
 
 
 @dataclass(slots=True)

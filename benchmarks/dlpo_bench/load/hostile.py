@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
 import os
 import socket
@@ -20,6 +21,7 @@ import grpc
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_bench.load.endpoints import OWN_CONNECTION
+from dlpo_bench.load.honest import ATTACK_S, CALL_S, Target
 from dlpo_bench.load.hostile_clients import (
     FLOODS,
     OpenCall,
@@ -29,7 +31,6 @@ from dlpo_bench.load.hostile_clients import (
     flood,
     post_speech,
 )
-from dlpo_bench.load.target import ATTACK_S, CALL_S, Target
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 
 HOSTILE_NICE = 10  # hostile clients have their own machines; "stolen processor" is another kind
@@ -39,6 +40,8 @@ SPEECH = "/dlpo.v1.SpeechService/StreamSynthesize"
 RESETS_PER_S = 5_000.0
 NO_TEXT = b"Bearer dlpo-" + b"\xff" * 90  # a header that is not UTF-8
 BURST = 40  # callers at the same moment
+BODIES = 256  # complete at the same moment, of 250 kB each
+TALKERS = 30  # connections that send all the text they may
 FLOOD = 10_000  # messages
 BATCH = 200  # streams that are reset at once
 RIVA = "nvidia.riva.tts.RivaSpeechSynthesis"
@@ -53,6 +56,7 @@ REFUSALS = (grpc.RpcError, OSError, ValueError, HTTPException, aiohttp.ClientErr
 HOSTILE = (  # methods of `Attacker`
     "greedy", "empty", "flushes", "unread", "vanishing", "malformed", "cancelled", "impatient",
     "tiny", "crowd", "worst", "messages", "resets", "metadata", "hoard", "burst",
+    "bodies", "halves", "texts",
 )  # fmt: skip
 
 
@@ -246,6 +250,54 @@ class Attacker:
         calls = [self.begin("Noise becomes speech.") for _ in range(BURST)]
         for call in calls:
             drain(call)
+
+    def bodies(self) -> None:
+        """Large requests over HTTP that are complete at the same moment."""
+        words = {f"w{number}": "F IH1 SH" for number in range(10_000)}
+        request = self._request(input="Hi.", dictionary=words)
+        with ExitStack() as stack:
+            connections = [stack.enter_context(self.http()) for _ in range(BODIES)]
+            for connection in connections:
+                connection.sendall(request[:-1])
+            for connection in connections:
+                connection.sendall(request[-1:])
+            time.sleep(ATTACK_S)
+
+    def halves(self) -> None:
+        """Clients that stop sending after their request; every other one is gone."""
+        request = self._request(input="Noise becomes speech.")
+        with ExitStack() as stack:
+            for number in range(BURST):
+                connection = stack.enter_context(self.http())
+                connection.sendall(request)
+                if number % 2:
+                    connection.close()
+                else:
+                    connection.shutdown(socket.SHUT_WR)
+            time.sleep(ATTACK_S)
+
+    def _request(self, **fields: Any) -> bytes:
+        body = json.dumps(fields).encode()
+        head = {**self._headers, "Host": "localhost", "Content-Length": len(body)}
+        lines = ["POST /v1/audio/speech HTTP/1.1", *(f"{name}: {head[name]}" for name in head)]
+        return "\r\n".join([*lines, "Content-Type: application/json", "", ""]).encode() + body
+
+    def texts(self) -> None:
+        """Conversations over WebSockets that send all the text they may, and read nothing."""
+
+        async def talk(session: aiohttp.ClientSession) -> None:
+            url = f"http://{HOST}:{self.target.http_port}/v1/audio/speech/stream"
+            with suppress(OSError, aiohttp.ClientError):
+                async with session.ws_connect(url) as talking, asyncio.timeout(ATTACK_S):
+                    await talking.send_json({"type": "begin", "keep_open": True})
+                    while True:
+                        await talking.send_json({"type": "text", "text": LONG})
+
+        async def all_talk() -> None:
+            async with aiohttp.ClientSession(headers=self._headers) as session:
+                await asyncio.gather(*(talk(session) for _ in range(TALKERS)))
+
+        asyncio.run(all_talk())
 
     def crowd(self) -> None:
         """Silent connections, and some that send a header byte by byte."""

@@ -13,9 +13,7 @@ import numpy as np
 
 from dlpo.errors import DlpoError, EngineError, InputError
 from dlpo_bench.compare import compare_medians
-from dlpo_bench.load.calls import (
-    TestedServer,
-)
+from dlpo_bench.load.calls import TestedServer
 from dlpo_bench.load.endpoints import check_endpoint
 from dlpo_bench.load.levels import (
     Clients,
@@ -27,7 +25,7 @@ from dlpo_bench.load.levels import (
     largest_passing,
     merge,
 )
-from dlpo_bench.load.servers import Servers, Usage, read_meters, tested_servers
+from dlpo_bench.load.servers import Servers, Usage, not_measured, tested_servers
 from dlpo_bench.options import LoadOptions
 from dlpo_bench.record import Measured
 
@@ -47,7 +45,6 @@ class KneeSearch:
     loop: str
     levels: dict[float, LevelResult] = field(default_factory=dict)
     """results by load"""
-    skipped: dict[str, str] = field(default_factory=dict)
     problem: str = ""
     """why no knee was found"""
 
@@ -75,7 +72,8 @@ class Bench:
             search.loop, load, options.ramp_s, options.level_s, options.think_s, options.seed
         )
         self.servers.check_alive()
-        before = await read_meters(server)
+        usage = Usage(server)
+        usage.begin()
         try:
             results, counts_from_s = await self.clients.play(server, level)
         except DlpoError:
@@ -91,16 +89,14 @@ class Bench:
                     f" ({message}); that level is void, and there is no knee"
                 ) from error
         self.servers.check_alive()  # it may have died after its last message
-        usage = Usage()
-        usage.add(before, await read_meters(server))
-        search.skipped |= usage.skipped
+        usage.end()
         result = merge(level, results, counts_from_s)
         if not result.figures["calls"]:
             raise EngineError(
                 f"no call began in the {level.level_s:g} s that count of {load:g}"
                 f" {UNITS[level.loop]}; give levels more time, --level-s"
             )
-        result.figures.update(usage.figures(server, result.audio_s))
+        result.figures.update(usage.figures(result.audio_s))
         for reason, count in failures(results).items():
             _log.warning("%s: %d calls failed: %s", search.name, count, reason)
         for warning in result.client_warnings:
@@ -144,10 +140,7 @@ async def measure_knee(options: LoadOptions) -> Measured:
         one.name: {f"{load:g}": r.figures | r.samples for load, r in sorted(one.levels.items())}
         for one in searches
     }
-    skipped = {
-        f"{one.server.name}: {what}": why for one in searches for what, why in one.skipped.items()
-    }
-    return Measured(figures, samples, skipped, problems)
+    return Measured(figures, samples, not_measured(servers.tested), problems)
 
 
 async def _search(search: KneeSearch, bench: Bench, turn: asyncio.Lock) -> None:

@@ -11,21 +11,22 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
-from multiprocessing.connection import Connection
+from multiprocessing.pool import Pool
+from multiprocessing.synchronize import Barrier
 from random import Random
+from threading import BrokenBarrierError
 from typing import Any
 
 import grpc
 
-from dlpo.errors import DlpoError, EngineError
+from dlpo.errors import EngineError
 from dlpo_bench.load.calls import TestedServer, TimedCall, underrun_figures
 from dlpo_bench.load.endpoints import CONNECT_S, Endpoint, open_endpoint
 from dlpo_bench.load.texts import utterances
 from dlpo_bench.machine import percentile
 
 START_S = 60.0  # for client processes to finish their imports
-END_S = 1.0  # for them to exit on their own
-SOON_S = 0.25  # until the start command has reached every process
+SOON_S = 1.0  # until every process has connected
 DRAIN_S = 30.0  # after the level; a call still running by then will never end
 RETRY_S = 1.0  # if a refusal has no RetryInfo, and after any other error
 GOOD_SHARE = 0.99  # of the requested speech must play without a gap
@@ -167,8 +168,10 @@ async def play_share(endpoint: Endpoint, share: LevelShare, start_s: float) -> S
 class Clients:
     """Client processes that play levels, see `client_processes`."""
 
-    def __init__(self, ends: Sequence[Connection]) -> None:
-        self._ends = ends
+    def __init__(self, pool: Pool, count: int, connections: int) -> None:
+        self._pool = pool
+        self._count = count
+        self._connections = connections
 
     async def play(self, server: TestedServer, level: Level) -> tuple[list[ShareResult], float]:
         """Load a server, and wait until the calls have ended.
@@ -179,28 +182,19 @@ class Clients:
         Raises:
             InputError, EngineError: a client could not connect, or died.
         """
-        working = list(zip(self._ends, shares(level, len(self._ends)), strict=False))
-        for end, share in working:
-            end.send((server, share))
-        for end, _ in working:
-            await self._answer(end, START_S + CONNECT_S)
         start_s = time.perf_counter() + SOON_S
-        for end, _ in working:
-            end.send(start_s)
-        timeout_s = level.ramp_s + level.level_s + DRAIN_S + CONNECT_S
-        results = [await self._answer(end, timeout_s) for end, _ in working]
-        return results, start_s + level.counts_from_s
-
-    async def _answer(self, end: Connection, timeout_s: float) -> Any:
+        playing = [
+            self._pool.apply_async(_play, (server, share, self._connections, start_s))
+            for share in shares(level, self._count)
+        ]
+        timeout_s = SOON_S + level.ramp_s + level.level_s + DRAIN_S + CONNECT_S
         try:
-            if not await asyncio.to_thread(end.poll, timeout_s):
-                raise EngineError(f"a client process did not answer for {timeout_s:.0f} s")
-            answer = end.recv()
-        except (EOFError, OSError) as error:
-            raise EngineError("a client process died; its message is above") from error
-        if isinstance(answer, DlpoError):
-            raise answer
-        return answer
+            results = [await asyncio.to_thread(one.get, timeout_s) for one in playing]
+        except multiprocessing.TimeoutError as error:
+            raise EngineError(
+                f"a client process did not answer for {timeout_s:.0f} s; has it left a message?"
+            ) from error
+        return results, start_s + level.counts_from_s
 
 
 @contextmanager
@@ -211,48 +205,26 @@ def client_processes(count: int, connections: int) -> Iterator[Clients]:
         connections: total over all processes; each has at least one.
     """
     context = multiprocessing.get_context("spawn")  # gRPC's threads don't survive a fork
-    ends, processes = [], []
-    for _ in range(count):
-        ours, theirs = context.Pipe()
-        each = max(1, connections // count)
-        process = context.Process(target=client_process, args=(theirs, each), daemon=True)
-        ends.append(ours)
-        processes.append(process)
-        process.start()
-        theirs.close()
-    timeout_s = 0.0
-    try:
-        yield Clients(ends)
-        timeout_s = END_S
-    finally:
-        for end in ends:
-            end.close()  # ends the process, unless it is busy
-        for process in processes:
-            process.join(timeout_s)
-            if process.is_alive():
-                process.terminate()
-                process.join()
+    all_up = context.Barrier(count + 1)
+    with context.Pool(count, _begin, (all_up,)) as pool:
+        try:
+            all_up.wait(START_S)
+        except BrokenBarrierError as error:
+            raise EngineError("a client process did not start; its message is above") from error
+        yield Clients(pool, count, max(1, connections // count))
 
 
-def client_process(end: Connection, connections: int) -> None:
-    """Play shares as they arrive through `end`, until it is closed."""
+def _begin(all_up: Barrier) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    asyncio.run(_client(end, connections))
+    all_up.wait(START_S)
 
 
-async def _client(end: Connection, connections: int) -> None:
-    while True:
-        try:
-            server, share = await asyncio.to_thread(end.recv)
-        except (EOFError, OSError):
-            return
-        try:
-            async with open_endpoint(server, connections) as endpoint:
-                end.send("connected")
-                start_s = await asyncio.to_thread(end.recv)
-                end.send(await play_share(endpoint, share, start_s))
-        except DlpoError as error:
-            end.send(error)
+def _play(server: TestedServer, share: LevelShare, connections: int, start_s: float) -> ShareResult:
+    async def play() -> ShareResult:
+        async with open_endpoint(server, connections) as endpoint:
+            return await play_share(endpoint, share, start_s)
+
+    return asyncio.run(play())
 
 
 @dataclass(frozen=True, slots=True)

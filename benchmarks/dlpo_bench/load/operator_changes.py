@@ -16,8 +16,7 @@ from pathlib import Path
 
 from dlpo.bundle import MANIFEST, Bundle, copy_bundle
 from dlpo.bundle.voice_json import SEAL, seal
-from dlpo_bench.load.honest import Results
-from dlpo_bench.load.target import ATTACK_S, CALL_S
+from dlpo_bench.load.honest import ATTACK_S, CALL_S, Results
 from dlpo_bench.machine import resident_mb
 from dlpo_serving.operations.keys import new_key
 

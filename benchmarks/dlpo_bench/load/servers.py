@@ -1,15 +1,12 @@
-"""The servers of a load run: ours in a process of its own, or others; and their metrics."""
+"""The servers of a load run: ours in a process of its own, or others; and what ours uses."""
 
 from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-
-import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
+from dataclasses import dataclass
 
 from dlpo.errors import EngineError, InputError
 from dlpo_bench.load.calls import RATES_HZ, TestedServer, parse_against
@@ -19,12 +16,6 @@ from dlpo_bench.options import LoadOptions
 from dlpo_serving.local.local_server import LocalServer, local_server
 
 WARM_UP_CALLS = 3
-METRICS_S = 5.0  # timeout for reading metrics
-AUDIO = "dlpo_audio_seconds_total"
-QUEUE, STAGE = "dlpo_queue_wait_seconds", "dlpo_stage_seconds"
-
-Metrics = Mapping[tuple[str, str], float]
-"""(sample name, its stage or "") -> value"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +52,7 @@ async def tested_servers(options: LoadOptions) -> AsyncIterator[Servers]:
         tested = [
             TestedServer(
                 protocol, protocol, f"{own.page_url}/v1" if protocol == "openai" else own.address,
-                RATES_HZ[protocol], pid=own.process.pid, metrics_url=f"{own.page_url}/metrics",
+                RATES_HZ[protocol], pid=own.process.pid,
             )
             for protocol in options.protocol
         ]  # fmt: skip
@@ -83,103 +74,46 @@ async def _warm_up(servers: Servers) -> None:
             await check_endpoint(server)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A server's metrics at one moment."""
-
-    at_s: float
-    cpu_s: float
-    """CPU seconds so far; 0 if the process is unknown"""
-    metrics: Metrics
-    skipped: dict[str, str]
-    """what could not be read -> why"""
-
-
 @dataclass(slots=True)
 class Usage:
-    """What a server used over one or more intervals."""
+    """What a server used over one or more intervals, if this run started it."""
 
+    server: TestedServer
     wall_s: float = 0.0
     cpu_s: float = 0.0
-    metrics: dict[tuple[str, str], float] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    begun: tuple[float, float] = (0.0, 0.0)
 
-    def add(self, before: Reading, after: Reading) -> None:
-        """Add the interval between two readings."""
-        self.wall_s += after.at_s - before.at_s
-        self.cpu_s += after.cpu_s - before.cpu_s
-        for key, value in after.metrics.items():
-            grown = value - before.metrics.get(key, 0.0)
-            self.metrics[key] = self.metrics.get(key, 0.0) + grown
-        self.skipped |= after.skipped
+    def begin(self) -> None:
+        """Begin an interval."""
+        self.begun = self._clocks()
 
-    def figures(self, server: TestedServer, audio_s: float) -> dict[str, float]:
-        """What the server used to make `audio_s` seconds of audio.
+    def end(self) -> None:
+        """Add the interval that was begun."""
+        wall_s, cpu_s = self._clocks()
+        self.wall_s += wall_s - self.begun[0]
+        self.cpu_s += cpu_s - self.begun[1]
+
+    def _clocks(self) -> tuple[float, float]:
+        pid = self.server.pid
+        return time.perf_counter(), 0.0 if pid is None else process_cpu_s(pid)
+
+    def figures(self, audio_s: float) -> dict[str, float]:
+        """What the server used to make `audio_s` seconds of audio; nothing of another's.
 
         Returns:
-            If its process is known: cores in use, CPU seconds per second of audio (core hours per
-            hour), resident memory and its peak in MB. If it has metrics, see `stage_figures`.
+            Cores in use, CPU seconds per second of audio (core hours per hour), resident memory and
+            its peak in MB.
         """
-        figures = {}
-        if server.pid is not None:
-            figures["server_cpu"] = self.cpu_s / self.wall_s
-            if audio_s:
-                figures["core_hour_ratio"] = self.cpu_s / audio_s
-            figures["resident_mb"] = resident_mb(server.pid)
-            figures["peak_mb"] = peak_mb(server.pid)
-        return figures | stage_figures(self.metrics)
+        pid = self.server.pid
+        if pid is None:
+            return {}
+        figures = {"server_cpu": self.cpu_s / self.wall_s}
+        if audio_s:
+            figures["core_hour_ratio"] = self.cpu_s / audio_s
+        return figures | {"resident_mb": resident_mb(pid), "peak_mb": peak_mb(pid)}
 
 
-async def read_meters(server: TestedServer) -> Reading:
-    """Read whatever the server exposes."""
-    skipped = {}
-    metrics: Metrics = {}
-    if server.metrics_url is None:
-        why = "a server of this protocol has no dlpo metrics; give them as ?metrics=URL"
-    else:
-        metrics, why = await _read_metrics(server.metrics_url)
-    if why:
-        skipped["stages"] = why
-    if server.pid is None:
-        skipped["cpu and memory"] = "only a server that this run starts has a known process"
-    cpu_s = 0.0 if server.pid is None else process_cpu_s(server.pid)
-    return Reading(time.perf_counter(), cpu_s, metrics, skipped)
-
-
-async def _read_metrics(url: str) -> tuple[Metrics, str]:
-    """The metrics of a dlpo server, or the reason why there are none."""
-    try:
-        timeout = aiohttp.ClientTimeout(total=METRICS_S)
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as reply:
-            if reply.status != 200:
-                return {}, f"{url}: HTTP {reply.status}"
-            text = await reply.text()
-        metrics = {
-            (sample.name, sample.labels.get("stage", "")): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        return {}, f"{url}: {type(error).__name__} {error}"
-    if (AUDIO, "") not in metrics:
-        return {}, f"{url} has no {AUDIO}: not the metrics of a dlpo server"
-    return metrics, ""
-
-
-def stage_figures(grown: Metrics) -> dict[str, float]:
-    """The server's own timings, from the growth of its metrics between two readings.
-
-    Returns:
-        `queue_ms`, a call's mean wait for the engine, and for each stage `<stage>_ms_per_audio_s`,
-        milliseconds of its workers per second of audio; empty if no audio was made, or if the
-        server was restarted.
-    """
-    audio_s, waits = grown.get((AUDIO, ""), 0.0), grown.get((f"{QUEUE}_count", ""), 0.0)
-    if audio_s <= 0 or waits <= 0:
-        return {}
-    costs = {
-        f"{stage}_ms_per_audio_s": 1000 * value / audio_s
-        for (name, stage), value in sorted(grown.items())
-        if name == f"{STAGE}_sum"
-    }
-    return {"queue_ms": 1000 * grown[f"{QUEUE}_sum", ""] / waits, **costs}
+def not_measured(servers: Sequence[TestedServer]) -> dict[str, str]:
+    """What can't be measured of servers -> why."""
+    why = "only a server that this run starts has a known process"
+    return {f"{one.name}: cpu and memory": why for one in servers if one.pid is None}

@@ -26,7 +26,7 @@ from dlpo_bench.load.calls import (
 from dlpo_bench.load.endpoints import Endpoint, TextEndpoint, open_endpoint
 from dlpo_bench.load.levels import RETRY_S
 from dlpo_bench.load.mixed import open_mixed
-from dlpo_bench.load.servers import Usage, read_meters, tested_servers
+from dlpo_bench.load.servers import Usage, not_measured, tested_servers
 from dlpo_bench.load.texts import PHRASES, SENTENCES, utterances
 from dlpo_bench.machine import memory_growth, percentile, resident_mb
 from dlpo_bench.options import LoadOptions
@@ -88,14 +88,15 @@ class Dialogue:
 
     server: TestedServer
     endpoint: Endpoint
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage
     samples: dict[str, list[float]] = field(default_factory=lambda: {n: [] for n in TOKEN_SAMPLES})
     devices: list[AudioDevice] = field(default_factory=list)
     problem: str = ""
 
     async def reply(self, text: str, tokens_per_s: float) -> None:
         """Speak a text while its words arrive."""
-        before, at_s = await read_meters(self.server), list[float]()
+        at_s = list[float]()
+        self.usage.begin()
         call = TimedCall(time.perf_counter(), len(text))
         await self.endpoint.speak_tokens(paced_words(text, tokens_per_s, at_s), call)
         begins_s = call.device.begins_s
@@ -106,7 +107,7 @@ class Dialogue:
         for name, value in zip(TOKEN_SAMPLES, (first_ms, last_ms), strict=True):
             self.samples[name].append(value)
         self.devices.append(call.device)
-        self.usage.add(before, await read_meters(self.server))
+        self.usage.end()
         _log.info("%s first_token_to_speech_ms=%.0f", self.server.name, first_ms)
 
     def figures(self) -> dict[str, Any]:
@@ -117,7 +118,7 @@ class Dialogue:
             for p in (50, 95)
         }
         audio_s = sum(device.audio_s for device in self.devices)
-        gaps, usage = underrun_figures(self.devices), self.usage.figures(self.server, audio_s)
+        gaps, usage = underrun_figures(self.devices), self.usage.figures(audio_s)
         return {"replies": len(self.devices), **percentiles, **gaps, **usage}
 
 
@@ -138,7 +139,7 @@ async def measure_tokens(options: LoadOptions) -> Measured:
     async with AsyncExitStack() as stack:
         servers = await stack.enter_async_context(tested_servers(options))
         dialogues = [
-            Dialogue(one, await stack.enter_async_context(open_endpoint(one)))
+            Dialogue(one, await stack.enter_async_context(open_endpoint(one)), Usage(one))
             for one in servers.tested
         ]
         for text in islice(utterances(Random(options.seed)), options.replies):
@@ -150,13 +151,8 @@ async def measure_tokens(options: LoadOptions) -> Measured:
     problems = [f"{one.server.name}: {one.problem}" for one in dialogues if one.problem]
     if not figures:
         raise EngineError("; ".join(problems))
-    skipped = {
-        f"{one.server.name}: {what}": why
-        for one in dialogues
-        for what, why in one.usage.skipped.items()
-    }
     samples = {one.server.name: one.samples for one in dialogues}
-    return Measured(figures, samples, skipped, problems)
+    return Measured(figures, samples, not_measured(servers.tested), problems)
 
 
 async def paced_words(text: str, words_per_s: float, at_s: list[float]) -> AsyncIterator[str]:
@@ -198,23 +194,24 @@ async def measure_soak(options: LoadOptions) -> Measured:
         if options.mixed:
             opened = open_mixed(server, servers.own, options)
         async with opened as speaker:
-            before = await read_meters(server)
+            usage = Usage(server)
+            usage.begin()
             for done, due in pairwise([0, *(round(share * options.requests) for share in shares)]):
                 portion = islice(phrases, due - done)
                 work = (speak_all(speaker, portion, endings) for _ in range(options.workers))
                 await asyncio.gather(*work)
                 readings.append((due, resident_mb(servers.own.process.pid)))
                 _log.info("requests=%d resident_mb=%.1f", *readings[-1])
-            after = await read_meters(server)
-    memory_mb, length_s = [mb for _, mb in readings], after.at_s - before.at_s
+            usage.end()
+    memory_mb = [mb for _, mb in readings]
     figures = {
         "requests": options.requests,
-        "requests_per_s": options.requests / length_s,
+        "requests_per_s": options.requests / usage.wall_s,
         "resident_mb_early": memory_mb[0],
         "resident_mb_late": memory_mb[-1],
         "resident_mb_most": max(memory_mb),
         "growth": memory_growth(readings),
-        "server_cpu": (after.cpu_s - before.cpu_s) / length_s,
+        "server_cpu": usage.cpu_s / usage.wall_s,
         **endings,
     }
     return Measured(figures, {"resident_mb": readings})

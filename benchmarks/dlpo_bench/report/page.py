@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,28 +73,28 @@ def make_page(records: Path, out: Path) -> tuple[str, list[str]]:
     parts = [HEAD.format(name=records.name, link=_link(records, here))]
     shown: dict[str, str] = {}  # machine, commit and bundle -> the first record with them
     for kind, title in TITLES.items():
-        newest: dict[Any, Found] = {}  # by part of the section
-        for one in found:
-            if one.record.kind == kind:
-                for part in PARTS[kind](one.record) if kind in PARTS else [""]:
-                    newest.setdefault(part, one)
-        if newest:
-            sources = [one for one in found if any(one is used for used in newest.values())]
-            parts += [f"## {title}\n", _section(kind, newest)]
-            parts += [_source(one, here, shown) + "\n" for one in sources]
+        if mine := [one for one in found if one.record.kind == kind]:
+            text, used = _section(kind, mine)
+            parts += [f"## {title}\n", text]
+            parts += [_source(one, here, shown) + "\n" for one in mine if one in used]
     left_out = sorted(one.path.name for one in found if one.record.kind not in TITLES)
     return "\n".join(parts), left_out
 
 
-def _section(kind: str, newest: Mapping[Any, Found]) -> str:
+def _section(kind: str, mine: Sequence[Found]) -> tuple[str, list[Found]]:
+    """A section of records of a kind, newest first; and those of them that it shows."""
+    newest: dict[Hashable, Found] = {}  # by part of the section
     try:
-        return section(kind, {part: one.record for part, one in newest.items()})
+        for one in mine:
+            for part in PARTS[kind](one.record) if kind in PARTS else [""]:
+                newest.setdefault(part, one)
+        text = section(kind, {part: one.record for part, one in newest.items()})
     except (LookupError, TypeError, ValueError, AttributeError, TemplateError) as error:
-        names = ", ".join(dict.fromkeys(one.path.name for one in newest.values()))
         raise DataError(
-            f"{names}: its figures are not those of kind {kind!r} in this version"
+            f"{one.path.name}: its figures are not those of kind {kind!r} in this version"
             f" ({type(error).__name__}: {error}); measure again"
         ) from error
+    return text, list(newest.values())
 
 
 def _source(one: Found, here: Path, shown: dict[str, str]) -> str:

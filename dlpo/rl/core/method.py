@@ -181,16 +181,11 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def recorded_loss(self, part: RecordedPart) -> Tensor:
-        """(): the loss on recordings, beta DL."""
+        """(): the loss on recordings: beta DL, or what training ended with (`supervised`)."""
+        if self.supervised and self.setup.supervised is not None:
+            return self.objective.beta * self.setup.supervised(part)
         loss: Tensor = self.policy.diffusion_loss(part.windows, part.generator)
         return self.objective.beta * loss
-
-    def control_loss(self, part: RecordedPart) -> Tensor:
-        """(): the losses that training ended with; see `dlpo.rl.control`."""
-        if self.setup.supervised is not None:
-            return self.setup.supervised(part)
-        loss: Tensor = self.policy.diffusion_loss(part.windows, part.generator)
-        return loss
 
     @torch.no_grad()
     def measure(self, batch: UpdateBatch) -> dict[str, float]:

@@ -128,13 +128,16 @@ class Chooser:
         return total
 
 
-def known_chooser(weights: Path, vectors: Path | None = None) -> Chooser | None:
-    """The model in a file, loaded once; None where a file was taken out of the package."""
+def known_chooser(weights: Path, vectors: Path) -> Chooser | None:
+    """The model in a file, loaded once; None where the file was taken out of the package.
+
+    ``vectors``: of words, if the language has any.
+    """
     with _LOADING:
         return _loaded(weights, vectors)
 
 
 @cache
-def _loaded(weights: Path, vectors: Path | None) -> Chooser | None:
-    is_there = weights.exists() and (not vectors or vectors.exists())
-    return Chooser(weights, known_vectors(vectors)) if is_there else None
+def _loaded(weights: Path, vectors: Path) -> Chooser | None:
+    known = known_vectors(vectors if vectors.exists() else None)
+    return Chooser(weights, known) if weights.exists() else None

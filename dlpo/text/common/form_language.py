@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from functools import partial
 
 from dlpo.text.common.abbreviations import opens_sentence
 from dlpo.text.common.characters import Characters
-from dlpo.text.common.chooser import Chooser
 from dlpo.text.common.endings import Endings
 from dlpo.text.common.forms import FormReader
 from dlpo.text.common.language import Phonemes, Token
@@ -34,10 +33,8 @@ class FormLanguage:
         characters: Characters,
         forms: FormReader,
         endings: Endings,
-        model: Callable[[], Chooser | None] = lambda: None,
     ) -> None:
-        """``model``: what decides where rows leave something open, loaded when it is asked."""
-        self._model = model
+        self._model = partial(tables.model, "periods")
         self.abbreviations = tables.abbreviations()
         self.code = code
         self.name = name

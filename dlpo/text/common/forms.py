@@ -148,10 +148,7 @@ class FormReader:
             forget()
 
     def _readings(
-        self,
-        match: re.Match[str],
-        forms: list[tuple[Match, Speak | None, str]],
-        word: Speak,
+        self, match: re.Match[str], forms: list[tuple[Match, Speak | None, str]], word: Speak
     ) -> Iterator[FormReading]:
         """What each form that matches where one has says there, in the order of the forms."""
         for match_at, speak, name in forms:

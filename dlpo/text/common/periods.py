@@ -49,8 +49,9 @@ def period_after(text: str, token: Token, following: Token) -> Period | None:
             break
         if before or not near.text[0].isdigit():  # "at 5 p.m." as "at p.m."
             before.insert(0, _word(near.text))
-    after = next((near.text for near in neighbors_after(text, following.start)), "")
-    return Period(f"{key} .", [*before, key, _word(after)], len(before))
+    after = [following.words[0] if following.text[0].isalpha() else following.text]
+    after += [near.text for near in neighbors_after(text, following.end)[:1]]
+    return Period(f"{key} .", [*before, key, *map(_word, after)], len(before))
 
 
 def ends_by(model: Chooser, period: Period, is_own: bool) -> bool:

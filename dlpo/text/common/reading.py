@@ -7,13 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from dlpo.text.common.formulas import without_formulas
-from dlpo.text.common.markdown import (
-    FENCE,
-    PROSE_AGAIN,
-    blanks,
-    without_blocks,
-    without_markup,
-)
+from dlpo.text.common.markdown import FENCE, PROSE_AGAIN, blanks, without_blocks, without_markup
 from dlpo.text.common.markup import (
     Pause,
     plain_marks,

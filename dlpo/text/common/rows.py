@@ -29,6 +29,10 @@ What it says are words, and fields for what a group of the pattern matched:
     {1@table}         as a table says it, or as it is; {1@table}bound: with an ending
     {1#hour/hours}    one word for one and another for more
 
+Where a row leaves open what is meant, it has names of choices and what is said of each, with
+``||`` between them: ``m meter: || m million: {1} million``; one that says nothing leaves the match
+to the next rows (`dlpo.text.common.choices`).
+
 A group without a match says nothing. ``@module.function`` is a function of the language, from the
 match to words or None if it is something else after all; ``@`` is a plain word.
 """
@@ -42,6 +46,7 @@ from importlib import import_module
 from operator import attrgetter, itemgetter
 from typing import Any, cast
 
+from dlpo.text.common.choices import choice_of
 from dlpo.text.common.forms import Form, Speak
 from dlpo.text.common.neighbors import Context
 from dlpo.text.common.tables import COMMON, Tables, any_key
@@ -106,7 +111,17 @@ class Row:
     def _verbalize(self) -> Speak:
         if self._says.startswith("@"):
             return cast("Speak", self._named(*self._says[1:].split(".")))
-        parts = [self._part(word) for word in self._says.split()]
+        if "||" in self._says:
+            choices = (one.partition(":") for one in self._says.split("||"))
+            says = {
+                name.strip(): self._words(words) if words.strip() else lambda match: None
+                for name, _, words in choices
+            }
+            return choice_of(lambda: self._tables.model("kinds"), says)
+        return self._words(self._says)
+
+    def _words(self, says: str) -> Speak:
+        parts = [self._part(word) for word in says.split()]
         return lambda match: [word for part in parts for word in part(match)]
 
     def _part(self, written: str) -> Callable[[re.Match[str]], list[str]]:

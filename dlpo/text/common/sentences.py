@@ -97,7 +97,7 @@ def sentence_end(
         return "end of a line or paragraph"
     if one_case:  # a capital says nothing
         following = replace(following, text=following.text.lower())
-    elif following.text[0].islower() and not _SHOUTED.match(gap):
+    elif (following.text[0].islower() or following.text[0] == "&") and not _SHOUTED.match(gap):
         return ""
     if stop := _STOP.search(gap):
         is_period = gap[0] == "." and gap[1].isspace()

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
+from dlpo.text.common.chooser import Chooser, known_chooser
+
 _LIST = re.compile(r"\{([A-Za-z][A-Za-z ]{1,40})\}")
 _HABIT = re.compile(r"\{([A-Z][A-Z_]+)\}")
 
@@ -69,6 +71,10 @@ class Tables:
     def words(self, name: str) -> dict[str, list[str]]:
         """NAME.tsv: first cell -> the words of the second."""
         return {first: second.split() for first, second in self.column(name).items()}
+
+    def model(self, name: str) -> Chooser | None:
+        """The choice that NAME.zip has learned; None where the file was taken out."""
+        return known_chooser(self._folder / f"{name}.zip", self._folder / "word_vectors.zip")
 
     def abbreviations(self) -> frozenset[str]:
         """The words in the first column of each table whose head begins with "abbreviation", in

@@ -6,12 +6,7 @@ import re
 from collections.abc import Sequence
 
 from dlpo.text.common.calendar import day_and_month, full_name
-from dlpo.text.en_us.numbers import (
-    cardinal_words,
-    ordinal_words,
-    pair_words,
-    year_words,
-)
+from dlpo.text.en_us.numbers import cardinal_words, ordinal_words, pair_words, year_words
 from dlpo.text.en_us.tables import words_of
 
 MONTHS = words_of("months")

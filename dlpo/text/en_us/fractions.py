@@ -7,13 +7,7 @@ import re
 from dlpo.text.common.forms import text_before
 from dlpo.text.common.patterns import late
 from dlpo.text.en_us.context import word_after
-from dlpo.text.en_us.numbers import (
-    UNITS,
-    cardinal_words,
-    number_words,
-    ordinal_words,
-    plural_words,
-)
+from dlpo.text.en_us.numbers import UNITS, cardinal_words, number_words, ordinal_words, plural_words
 from dlpo.text.en_us.tables import word_list
 
 _ARTICLE_BEFORE = late(r"(?i)\b(?:an?|the|this|that|per) $")

@@ -13,16 +13,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
-from dlpo.text.common.chooser import Candidate, Choice, Chooser, known_chooser
+from dlpo.text.common.chooser import Candidate, Choice
 from dlpo.text.common.language import Phonemes
 from dlpo.text.common.neighbors import Context
 from dlpo.text.en_us.lexicon import Pronunciation
 from dlpo.text.en_us.tables import TABLES
 
-_FOLDER = Path(__file__).parent
 _CACHED_WORDS = 5_000
 _SHOWN = 5  # reasons of the model
 _BESIDE_VERBS = frozenset({"NN", "JJ", "RB", "VBD"})  # roles in which verbs sound otherwise
@@ -67,7 +65,7 @@ class Decision(NamedTuple):
     def __str__(self) -> str:
         if self.row:
             return str(self.row)
-        if not self.choice or not (model := chooser()):
+        if not self.choice or not (model := TABLES.model("readings")):
             return "en_us/heteronyms.tsv" if self.words[self.place] in heteronyms() else "lexicon"
         reasons = model.reasons(self.candidates, self.choice, self.words, self.place)
         shown = [f"{name or 'always'} {part / model.unit:+.1f}" for name, part in reasons]
@@ -83,15 +81,10 @@ def decide(words: Sequence[str], index: int, listed: Sequence[Pronunciation]) ->
     row = next(fitting, None)
     row = row if row and row.context else None
     readings, candidates = _readings(words[index], tuple(listed))
-    model = chooser() if len(candidates) > 1 and not row else None
+    model = TABLES.model("readings") if len(candidates) > 1 and not row else None
     choice = model.choose(candidates, words, index) if model else None
     phonemes = tuple(row.phonemes.split()) if row else readings[choice.chosen if choice else 0]
     return Decision(phonemes, readings, words, index, row, candidates, choice)
-
-
-def chooser(name: str = "readings") -> Chooser | None:
-    """A model; None where it was taken out of the package."""
-    return known_chooser(_FOLDER / f"{name}.zip", _FOLDER / "word_vectors.zip")
 
 
 @lru_cache(maxsize=_CACHED_WORDS)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Container, Sequence
-from functools import partial
 
 from dlpo.text.common.characters import Characters
 from dlpo.text.common.form_language import FormLanguage
 from dlpo.text.common.language import Phonemes
 from dlpo.text.en_us.endings import ENDINGS
-from dlpo.text.en_us.heteronyms import chooser
 from dlpo.text.en_us.ipa import parse_ipa
 from dlpo.text.en_us.normalize import READER, word_of
 from dlpo.text.en_us.pronounce import Pronouncer, with_s
@@ -30,8 +28,7 @@ class AmericanEnglish(FormLanguage):
 
     def __init__(self) -> None:
         characters = Characters("↑↓↗↘⬆⬇▲▼−", TABLES.column("characters"), picture_name)
-        model = partial(chooser, "periods")
-        super().__init__("en-US", "English", TABLES, characters, READER, ENDINGS, model)
+        super().__init__("en-US", "English", TABLES, characters, READER, ENDINGS)
         self._pronouncer = Pronouncer()
         self.phonemes = self._pronouncer.phonemes
         self.sources = self._pronouncer.sources

@@ -10,12 +10,7 @@ from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.attributes import describes_noun
 from dlpo.text.en_us.context import to_or_and
-from dlpo.text.en_us.numbers import (
-    canonical,
-    cardinal_words,
-    number_words,
-    scale_words,
-)
+from dlpo.text.en_us.numbers import canonical, cardinal_words, number_words, scale_words
 from dlpo.text.en_us.tables import TABLES, table
 
 CURRENCIES = table("currencies")  # sign or code -> its name, singular and plural; its small coins

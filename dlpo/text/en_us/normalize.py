@@ -52,9 +52,7 @@ _LOWER_BEFORE = late(  # not in a title
     r"|He|She|We|They|Is|Are|Two)) $"
 )
 READER = FormReader(
-    _BEGIN,
-    forms_of(rows_of(TABLES, "dlpo.text.en_us"), {1980: IN_CONTEXT.form}),
-    r"'[sS](?![\w'])",
+    _BEGIN, forms_of(rows_of(TABLES, "dlpo.text.en_us"), {1980: IN_CONTEXT.form}), r"'[sS](?![\w'])"
 )
 
 
@@ -113,10 +111,7 @@ def word_of(
 
 
 def _words_of(
-    written: str,
-    given: Container[str],
-    listed: Callable[[str], bool],
-    capitals: bool,
+    written: str, given: Container[str], listed: Callable[[str], bool], capitals: bool
 ) -> list[str]:
     """A run of letters and apostrophes -> words: plain, expanded, spelled or split at capitals.
 

@@ -14,12 +14,7 @@ from dlpo.text.common.tables import any_key
 from dlpo.text.en_us.abbreviations import ABBREVIATIONS
 from dlpo.text.en_us.calendar import MONTHS, date_words, lasting_words
 from dlpo.text.en_us.normalize import READER, word_of
-from dlpo.text.en_us.numbers import (
-    digit_words,
-    number_words,
-    ordinal_words,
-    year_words,
-)
+from dlpo.text.en_us.numbers import digit_words, number_words, ordinal_words, year_words
 from dlpo.text.en_us.tables import TABLES, table
 
 _CARDINAL = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,100})?(?:\.\d{1,100})?")

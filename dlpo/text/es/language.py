@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 
 from dlpo.text.common.characters import Characters
-from dlpo.text.common.chooser import known_chooser
 from dlpo.text.common.form_language import FormLanguage
 from dlpo.text.common.language import Phonemes, Token
 from dlpo.text.es.abbreviations import sayable
@@ -20,7 +17,6 @@ from dlpo.text.es.tables import TABLES
 _LETTERS = "áéíóúüñçÁÉÍÓÚÜÑÇºª₡₲₽₿‰√π∞"
 
 _LAST_LETTERS = "aeiouáéíóúdlnrsyz"
-_model = partial(known_chooser, Path(__file__).with_name("periods.zip"))
 
 
 class Spanish(FormLanguage):
@@ -31,7 +27,7 @@ class Spanish(FormLanguage):
         characters = Characters(
             _LETTERS, TABLES.column("characters"), lambda character: pictures.get(character, "")
         )
-        super().__init__(code, "Spanish", TABLES, characters, READER, ENDINGS, _model)
+        super().__init__(code, "Spanish", TABLES, characters, READER, ENDINGS)
         pronouncer = SpanishPronouncer(distincion=code == "es-ES")
         self.phonemes = pronouncer.phonemes
         self.sources = pronouncer.sources

@@ -11,12 +11,7 @@ from dlpo.text.common.ssml.say_as import EXPECTED, SayAs
 from dlpo.text.es.abbreviations import letter_words
 from dlpo.text.es.calendar import MONTHS, date_words, duration_words, year_words
 from dlpo.text.es.normalize import READER, word_of
-from dlpo.text.es.numbers import (
-    cardinal_words,
-    digit_words,
-    ended_ordinal_words,
-    number_words,
-)
+from dlpo.text.es.numbers import cardinal_words, digit_words, ended_ordinal_words, number_words
 from dlpo.text.es.tables import TABLES, table
 from dlpo.text.es.technical import telephone_words
 

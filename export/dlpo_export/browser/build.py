@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlpo.audio import MAX_HARMONICS
 from dlpo.bundle import Bundle, Manifest, Precision
 from dlpo.errors import BundleError
 from dlpo.mark.stream import PUBLIC_KEY, key_bits
@@ -110,9 +111,11 @@ def _speech(denoiser: onnx.ModelProto, manifest: Manifest) -> onnx.ModelProto:
     hop, rate = manifest.hop_length, manifest.sample_rate_hz
     heard = manifest.uses_source and manifest.source.harmonics
     amplitude = manifest.source.amplitude if heard else 0.0
+    taper_hz = manifest.grid.taper_hz
+    faded = (np.inf, taper_hz) if taper_hz else (MAX_HARMONICS, np.inf)
     inputs = {
         "shares": ((np.arange(hop) + hop % 2 / 2) / hop)[None],
-        "tuning": np.array([2 * np.pi / rate, manifest.grid.source_ceiling_hz, amplitude]),
+        "tuning": np.array([2 * np.pi / rate, manifest.grid.source_ceiling_hz, amplitude, *faded]),
     }
     before = scripted(window_inputs, ["read", "sounding", "end_phase"], inputs, "before")
     ramp = min(GAIN_RAMP_S * rate, hop)

@@ -8,7 +8,7 @@ T samples of a chunk, H samples a frame.
 from onnxscript import BOOL, DOUBLE, FLOAT, INT32, INT64, script
 from onnxscript import opset20 as op
 
-from dlpo.audio import AT_PULSE, F0_FLOOR, MAX_HARMONICS, SOURCE_GAIN
+from dlpo.audio import AT_PULSE, F0_FLOOR, SOURCE_GAIN
 
 LOOKAHEAD = 2  # frames, as in dlpo_serving.synthesis.harmonic_source
 KNEE = 0.7  # this and the next as in dlpo_serving.synthesis.level
@@ -63,16 +63,21 @@ def held(f0: DOUBLE["F"]) -> DOUBLE["F"]:
 
 @script(default_opset=op)
 def pulses(
-    hertz: DOUBLE["T"], voiced: BOOL["T"], phase: DOUBLE["T"], ceiling: DOUBLE[1]
+    hertz: DOUBLE["T"], voiced: BOOL["T"], phase: DOUBLE["T"], tuning: DOUBLE[5]
 ) -> FLOAT["T"]:
-    """`dlpo.audio.pulse_train`."""
+    """`dlpo.audio.pulse_train`; `tuning`: see `window_inputs`."""
     turns = phase / TURN
     turns = turns - op.Round(turns)
     turns = op.Where(op.Abs(turns) < AT_PULSE, AT_PULSE, turns)
     sine = op.Sin(op.Cast(turns / 2.0 * TURN, to=FLOAT.dtype))
-    harmonics = (op.Min(op.Floor(ceiling / hertz), MAX_HARMONICS) + 0.5) * turns
-    harmonics = harmonics - op.Round(harmonics)
-    train = (op.Sin(op.Cast(harmonics * TURN, to=FLOAT.dtype)) - sine) * PULSE_GAIN / sine
+    top = op.Min(op.Floor(tuning[1:2] / hertz), tuning[3:4])
+    full = op.Min(op.Floor(tuning[4:5] / hertz), top)
+    both = (full + top + 1.0) / 2.0 * turns
+    taper = (top - full + 1.0) / 2.0 * turns
+    kernel = op.Sin(op.Cast((both - op.Round(both)) * TURN, to=FLOAT.dtype))
+    kernel = kernel * op.Sin(op.Cast((taper - op.Round(taper)) * TURN, to=FLOAT.dtype))
+    kernel = kernel / (op.Cast(top - full + 1.0, to=FLOAT.dtype) * sine)
+    train = (kernel - sine) * PULSE_GAIN / sine
     return op.Where(voiced, train, 0.0)
 
 
@@ -85,14 +90,14 @@ def window_inputs(
     phase: DOUBLE[1],
     source: FLOAT[1, "M", "H"],
     shares: DOUBLE[1, "H"],
-    tuning: DOUBLE[3],
+    tuning: DOUBLE[5],
 ):
     """The denoiser's inputs for a window, and the phase at its end.
 
     Args: conditioning, f0: of the frames that are known; window: its first frame, the first
     without a source, its end; phase: radians, of the last sample with a source; source: of the
-    frames before; shares: how samples lie between frames; tuning: radians a
-    sample and Hz, Hz of the highest harmonic, amplitude.
+    frames before; shares: how samples lie between frames; tuning: radians a sample and Hz, Hz of
+    the highest harmonic, amplitude, how many harmonics at most, Hz where they fade.
     """
     bounds = op.Cast(window, to=INT64.dtype)
     start = bounds[0:1]
@@ -113,7 +118,7 @@ def window_inputs(
     is_voiced = op.Cast(hz > 0.0, to=DOUBLE.dtype)
     voiced = blended(op.Gather(is_voiced, around), shares) > 0.5
     phases = phase + tuning[0:1] * op.CumSum(hertz, op.Constant(value_int=0))
-    train = pulses(hertz, voiced, phases, tuning[1:2])
+    train = pulses(hertz, voiced, phases, tuning)
     train = train * op.Cast(tuning[2:3], to=FLOAT.dtype)
     new = op.Reshape(train, op.Concat([1], stop - made, op.Shape(shares, start=1), axis=0))
     at, upto = op.Slice(left, start, stop), op.Slice(right, start, stop)

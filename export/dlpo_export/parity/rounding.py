@@ -15,7 +15,7 @@ def rounded_in_float32(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same graph in float32, with each value of 16 bits rounded to them where it is made.
 
     onnxruntime's CPU has no products in bfloat16, and computes chains of float16 layers without
-    rounding in between (80 dB where a GPU has 68). Sums are in float32, as on a GPU.
+    rounding in between (80 dB where rounding leaves 68). Sums are in float32.
 
     Args:
         model: from `dlpo_export.half_precision.to_half`, with its weights inside.

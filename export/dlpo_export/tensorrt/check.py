@@ -1,7 +1,7 @@
 """Does TensorRT work on this machine? Checks libraries, GPU, parser, builder and engine.
 
-Written for GPU machines that we have never seen: every step is tried separately and reported in one
-line, and steps that need a failed one are skipped, so that a single run tells everything.
+Every step is tried separately and reported in one line, and steps that need a failed one are
+skipped, so that a single run on an unknown machine tells everything.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dlpo_export.sentence import sentence_inputs
 from dlpo_export.tensorrt.build import parse_graph
 from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.options import GPU_PRECISIONS, TensorrtOptions
-from dlpo_export.tensorrt.plans import add_plans
+from dlpo_export.tensorrt.plans import add_plans, planned_work
 
 TOLERANCE: dict[Precision, float] = {
     "fp32": 1e-3,
@@ -91,12 +91,12 @@ def check_tensorrt(
     check = _Check(report)
     gpu = check.step("GPU", _look_at_gpu)
     trt = check.step("TensorRT", _look_at_tensorrt)
-    for graph, precision in _graphs(bundle):
-        subject = f"{graph} in {precision}"
-        if trt is not None:
-            check.step(f"parse {subject}", partial(_parse, trt, bundle, graph, precision))
     if trt is None:
         check.skip("parse", "TensorRT is missing")
+    else:
+        for graph, precision in planned_work(bundle, TensorrtOptions()):
+            look = partial(_parse, trt, bundle, graph, precision)
+            check.step(f"parse {graph} in {precision}", look)
     steps = min(bundle.manifest.available_steps)
     for precision in GPU_PRECISIONS:
         if precision not in bundle.manifest.graphs[f"denoiser_{steps}"].files:
@@ -148,16 +148,6 @@ def _look_at_tensorrt() -> tuple[ModuleType, str]:
     trt = load_tensorrt()
     same = "the version that" if trt.__version__ == TENSORRT else f"{TENSORRT} is what"
     return trt, f"{trt.__version__}; {same} our calls were checked against"
-
-
-def _graphs(bundle: Bundle) -> list[tuple[str, Precision]]:
-    """The graphs that get plans: encoder and frames stay on the CPU."""
-    return [
-        (name, precision)
-        for name, graph in bundle.manifest.graphs.items()
-        for precision in GPU_PRECISIONS
-        if name.startswith("denoiser_") and precision in graph.files
-    ]
 
 
 def _parse(trt: ModuleType, bundle: Bundle, graph: str, precision: Precision) -> tuple[bool, str]:

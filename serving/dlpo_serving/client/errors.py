@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ _HINTS = {
     grpc.StatusCode.UNAUTHENTICATED: "; pass an API key of this server (--token, or token=)",
     grpc.StatusCode.UNIMPLEMENTED: "; the server is older than this client, or not dlpo's",
 }
+_OF_GRPC = re.compile(  # what it says before the reason
+    r"connections to all backends failing; last error: \w+: \S+: (Failed to connect to \w+ host: )?"
+)
 RETRIED = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -60,7 +64,8 @@ def failure_of(address: str, request_id: str, error: grpc.RpcError) -> InputErro
         code = grpc.StatusCode.UNAVAILABLE
     if code in _CALLER_IS_WRONG:
         return InputError(details)
-    message = f"{address}: {code.name}: {details}{_HINTS.get(code, '')}"
+    reason = _OF_GRPC.sub("", details or "")
+    message = f"{address}: {code.name}: {reason}{_HINTS.get(code, '')}"
     return CallError(message, code, retry_after_s(error), request_id)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,7 +121,8 @@ class SoundFile:
 
     def write(self, samples: Waveform) -> None:
         """The next (T,) float32."""
-        self._write(self._encoder.encode(samples))
+        with _interrupted_later():
+            self._write(self._encoder.encode(samples))
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         with as_input_error(self._path):
@@ -157,6 +160,22 @@ class SoundFile:
             self._header = self._header or audio[:HEADER_BYTES]
             self._file.write(audio)
             self._file.flush()
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Raise an interrupt at the block's end: libsndfile calls Python, where it would be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextmanager

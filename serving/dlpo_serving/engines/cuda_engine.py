@@ -1,8 +1,7 @@
 """The denoiser on an NVIDIA GPU with onnxruntime's CUDA provider.
 
-What has been run: this code was written on a machine without a GPU. Binding, buckets and every
-refusal are tested on the CPU provider and with the real GPU package; GPU speed, CUDA graph capture
-and fp16 on a GPU are left to the tests marked `gpu`.
+Binding, buckets and every refusal are tested on the CPU provider and with the real GPU package;
+speed, capture of CUDA graphs and fp16 on a GPU only by the tests marked `gpu`, which have not run.
 """
 
 from __future__ import annotations
@@ -201,7 +200,6 @@ class CudaEngine(OnnxSentenceGraphs):
         check_precision(bundle, precision)
         self._gpu = check_cuda()
         super().__init__(bundle, precision)
-        self._denoiser_precision: GpuPrecision = precision
         self._buckets = buckets or Buckets()
         self._device = CudaDevice()
         self._denoisers: dict[int, BoundDenoiser] = {}
@@ -210,9 +208,6 @@ class CudaEngine(OnnxSentenceGraphs):
     @property
     def max_batch(self) -> int:
         return self._buckets.batch[-1]
-
-    def context_frames(self, steps: int) -> int:
-        return self.manifest.context_frames(steps, self._denoiser_precision)
 
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         margin = self.context_frames(steps)
@@ -226,7 +221,7 @@ class CudaEngine(OnnxSentenceGraphs):
     def _load(self, graph: str) -> BoundDenoiser:
         start = time.perf_counter()
         info = self.manifest.graphs[graph]
-        path = self._bundle.graph_path(graph, self._denoiser_precision)
+        path = self._bundle.graph_path(graph, self._precision)
         session = open_session(path, self._providers)
         wanted, used = self._providers[0][0], session.get_providers()
         if used[0] != wanted:
@@ -237,7 +232,7 @@ class CudaEngine(OnnxSentenceGraphs):
         denoiser = BoundDenoiser(session, graph, info, self._buckets, self._device)
         _log.info(
             "warm graph=%s provider=%s gpu=%r precision=%s buckets=%d seconds=%.2f",
-            *(graph, wanted, self._gpu.name, self._denoiser_precision, len(self._buckets.all)),
+            *(graph, wanted, self._gpu.name, self._precision, len(self._buckets.all)),
             time.perf_counter() - start,
         )
         return denoiser

@@ -1,8 +1,7 @@
 """The TensorRT engine: runs a bundle's plans, with CUDA graphs and without torch.
 
-What has been run: this code was written on a machine without a GPU. Its calls are checked against
-the signatures of the real bindings, and its results against onnxruntime on a simulated device;
-`dlpo export --check-tensorrt` and the tests marked `gpu` run it on a real one.
+Calls are checked against the signatures of the real bindings, results against onnxruntime on a
+simulated device; `dlpo export --check-tensorrt` and the tests marked `gpu` are for a real one.
 """
 
 from __future__ import annotations
@@ -54,17 +53,13 @@ class TensorrtEngine(OnnxSentenceGraphs):
         self._runners: dict[int, tuple[PlanRunner, Buckets]] = {}
         graph = f"denoiser_{bundle.manifest.steps}"
         plan = choose_plan(bundle.manifest, graph, precision, self._gpu, self._version)
-        self._plan_precision = plan.precision
-        super().__init__(bundle, self._plan_precision)
+        super().__init__(bundle, plan.precision)
         self._runner(bundle.manifest.steps)
 
     @property
     def max_batch(self) -> int:
         _, buckets = self._runner(self.manifest.steps)
         return buckets.batch[-1]
-
-    def context_frames(self, steps: int) -> int:
-        return self.manifest.context_frames(steps, self._plan_precision)
 
     def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
         runner, buckets = self._runner(steps)
@@ -92,7 +87,7 @@ class TensorrtEngine(OnnxSentenceGraphs):
 
     def _load(self, steps: int) -> tuple[PlanRunner, Buckets]:
         graph = f"denoiser_{steps}"
-        plan = choose_plan(self.manifest, graph, self._plan_precision, self._gpu, self._version)
+        plan = choose_plan(self.manifest, graph, self._precision, self._gpu, self._version)
         try:
             buckets = Buckets(plan.frames, plan.batch)
         except InputError as error:

@@ -2,8 +2,7 @@
 
 All memory is allocated when a bucket is prepared: the same pinned host arrays and GPU buffers serve
 every call, so that one captured CUDA graph contains the copies and the kernels, and a call is one
-launch. The contexts share one scratch buffer, since only one runs at a time. Checked against the
-real bindings and run on a simulated device; no GPU was available.
+launch. The contexts share one scratch buffer, since only one runs at a time.
 """
 
 from __future__ import annotations

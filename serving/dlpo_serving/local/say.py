@@ -160,7 +160,7 @@ def say(
         speech = stack.enter_context(spoken)
         if captions:
             assert isinstance(speech.pieces, Iterator)  # not asynchronous
-            speech.pieces = _captioned(speech.pieces, request.text, speech.rate_hz, captions)
+            speech.pieces = _captioned(speech.pieces, request.written, speech.rate_hz, captions)
         sinks: list[SoundFile | Loudspeaker] = []
         if path is not None:
             file = SoundFile(path, speech.rate_hz, sample_rate_hz, speech.about)

@@ -133,4 +133,4 @@ def in_slots(
                 if not done:
                     opened.close()
 
-        yield Speech(rate_hz, made(), warnings, sentences, start, first.about)
+        yield Speech(rate_hz, made(), warnings, sentences, [], start, first.about)

@@ -29,7 +29,7 @@ class Captions(TimedLines):
 
     def __init__(self, body: SpeechBody, speech: AudioStream, in_one: bool) -> None:
         super().__init__(speech, in_one)
-        self._words = TimedWords(body.request.text)
+        self._words = TimedWords(body.request.written)
 
     def times(self, chunk: EncodedChunk) -> Sequence[list[Timed]]:
         return [self._words.take(chunk)]

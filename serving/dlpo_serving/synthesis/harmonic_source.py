@@ -61,7 +61,7 @@ class HarmonicSource:
             moved = phase + 2 * np.pi * self._jitter(self._turns + phase / (2 * np.pi))
         self._phase = float(phase[-1] % (2 * np.pi))
         self._turns += round((phase[-1] - self._phase) / (2 * np.pi))
-        return pulse_train(by_sample, sounds, moved, self._grid.source_ceiling_hz)
+        return pulse_train(by_sample, sounds, moved, self._grid)
 
     def _by_sample(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
         """(F + 2,) at centres -> (F * hop_length,), interpolated, of all but the outer frames."""

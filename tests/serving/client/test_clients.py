@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import ONCE
 from tests.serving.client.conftest import Heard
-from tests.serving.conftest import Authority, GatedEngine, RunningServer
+from tests.serving.conftest import Authority, GatedEngine, RunningServer, StartServer
 
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
 
@@ -90,7 +90,7 @@ def test_what_can_not_be_asked_is_an_input_error(
 
 
 def test_a_deadline_and_no_server_are_engine_errors(
-    gated_engine: GatedEngine, gated_server: Callable[..., RunningServer], hear: Heard
+    gated_engine: GatedEngine, gated_server: StartServer, hear: Heard
 ) -> None:
     with pytest.raises(CallError) as caught:
         hear(gated_server().address, SpeechRequest(TEXT), timeout_s=0.05)
@@ -102,7 +102,7 @@ def test_a_deadline_and_no_server_are_engine_errors(
 
 
 def test_cancelling_and_leaving_the_block_end_the_stream(
-    gated_engine: GatedEngine, gated_server: Callable[..., RunningServer]
+    gated_engine: GatedEngine, gated_server: StartServer
 ) -> None:
     server = gated_server(max_streams=1)
 
@@ -178,7 +178,7 @@ def test_unsendable_token_is_refused_and_not_shown(token: str) -> None:
 
 
 def test_tls_requires_the_name_and_a_trusted_certificate(
-    start_server: Callable[..., RunningServer], authority: Authority, stranger: Authority
+    start_server: StartServer, authority: Authority, stranger: Authority
 ) -> None:
     issued = authority.issue("server")
     server = start_server(tls_certificate=issued.certificate, tls_key=issued.key)

@@ -27,7 +27,7 @@ from dlpo_serving.voices import directory, find_voice, registry
 from dlpo_serving.voices.directory import VoiceDirectory
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import WAIT_S, fake_voice, lay
-from tests.serving.conftest import Clock, RunningServer
+from tests.serving.conftest import Clock, StartServer
 
 ANN = [("added", "ann")]
 Damage = Callable[[Path], object]
@@ -309,7 +309,7 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading
 
 
 def test_slow_loading_does_not_block_callers(
-    start_server: Callable[..., RunningServer], tmp_path: Path, begun: threading.Event
+    start_server: StartServer, tmp_path: Path, begun: threading.Event
 ) -> None:
     server = start_server(lanes=1, voice_directory=tmp_path, voice_poll_s=0.02)
     assert begun.wait(WAIT_S)

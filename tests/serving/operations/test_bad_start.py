@@ -50,6 +50,12 @@ def test_a_port_that_is_taken_is_named_with_its_flag(
     assert "add_port" not in capfd.readouterr().err  # a line of gRPC's own
 
 
+def test_a_dictionary_with_a_wrong_phoneme_is_refused(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("tomato T QQ1\n")
+    assert "QQ1" in refused("--dictionary", str(words))
+
+
 def test_missing_package_of_a_protocol_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wyoming.audio", None)
     for name in [n for n in sys.modules if n.startswith("dlpo_serving.protocols.wyoming")]:

@@ -6,7 +6,6 @@ import logging
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from dlpo_serving.protocols.endpoints import SERVICES, caller_stayed
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.rpc.interceptor import REFLECTION
 from tests.callers import WAIT_S, free_port
-from tests.serving.conftest import RunningServer
+from tests.serving.conftest import StartServer
 
 if TYPE_CHECKING:
     from conftest import Authority, Issued
@@ -43,9 +42,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 class Guarded:
     """The server, and callers with and without what it asks for."""
 
-    def __init__(
-        self, start_server: Callable[..., RunningServer], ca: Authority, folder: Path
-    ) -> None:
+    def __init__(self, start_server: StartServer, ca: Authority, folder: Path) -> None:
         served = ca.issue("server")
         self.ca = ca
         self.client = ca.issue("client")
@@ -92,9 +89,7 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(
-    start_server: Callable[..., RunningServer], authority: Authority, tmp_path: Path
-) -> Guarded:
+def guarded(start_server: StartServer, authority: Authority, tmp_path: Path) -> Guarded:
     return Guarded(start_server, authority, tmp_path)
 
 
@@ -102,24 +97,18 @@ def forgeries(token: str) -> list[str]:
     return ["", "Bearer ", f"Bearer {token[:-1]}", f"Bearer {token}x", token, f"Basic {token}"]
 
 
-def test_grpc_needs_a_known_token(guarded: Guarded, stranger: Authority) -> None:
-    right = f"Bearer {guarded.token}"
+def test_every_port_needs_a_known_certificate_and_token(
+    guarded: Guarded, stranger: Authority
+) -> None:
+    right, thief = f"Bearer {guarded.token}", stranger.issue("thief")
     assert guarded.speak(guarded.client, right) == "OK"
+    assert guarded.get("/v1/voices", guarded.client, right) == 200
     for forged in forgeries(guarded.token):
         refused = {guarded.speak(guarded.client, forged, method) for method in METHODS}
         assert refused == {"UNAUTHENTICATED"}
-    assert guarded.speak(None, right) == "UNAVAILABLE"
-    assert guarded.speak(stranger.issue("thief"), right) == "UNAVAILABLE"
-
-
-def test_http_needs_a_known_token(guarded: Guarded, stranger: Authority) -> None:
-    right = f"Bearer {guarded.token}"
-    assert guarded.get("/v1/voices", guarded.client, right) == 200
-    for forged in forgeries(guarded.token):
         assert guarded.get("/v1/voices", guarded.client, forged) == 401
-    for path in ("/", "/healthz", "/readyz", "/metrics"):
-        assert guarded.get(path, guarded.client) == 200
-    for client in (None, stranger.issue("thief")):
+    for client in (None, thief):
+        assert guarded.speak(client, right) == "UNAVAILABLE"
         with pytest.raises((urllib.error.URLError, ssl.SSLError, ConnectionError)):
             guarded.get("/v1/voices", client, right)
 

@@ -22,7 +22,7 @@ from dlpo_serving.operations.keys import KeyRing, Quota, new_key, read_keys
 from dlpo_serving.operations.quotas import Quotas
 from dlpo_serving.request import SpeechRequest
 from tests.callers import WAIT_S, command
-from tests.serving.conftest import Clock, RunningServer
+from tests.serving.conftest import Clock, StartServer
 
 if TYPE_CHECKING:
     from conftest import Authority
@@ -175,9 +175,7 @@ def test_new_keys_differ_and_their_file_is_its_owners_alone(tmp_path: Path) -> N
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_what_a_caller_has_used_can_be_read(
-    start_server: Callable[..., RunningServer], tmp_path: Path
-) -> None:
+def test_what_a_caller_has_used_can_be_read(start_server: StartServer, tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     tokens = {caller: new_key(path, caller) for caller in ("alice", "bob", "carol")}
     server = start_server(keys_file=path, http_port=0, max_first_audio_s=1e6)
@@ -199,7 +197,7 @@ def test_what_a_caller_has_used_can_be_read(
 
 
 def test_usage_is_read_from_a_server_of_a_private_authority(
-    start_server: Callable[..., RunningServer], authority: Authority
+    start_server: StartServer, authority: Authority
 ) -> None:
     issued = authority.issue("localhost")
     server = start_server(tls_certificate=issued.certificate, tls_key=issued.key, http_port=0)

@@ -1,4 +1,4 @@
-"""What is known of a call: its scope, its line of log, its spans, the page of metrics."""
+"""What is known of a call: scope, line of log, spans, metrics; JSON logs hold nothing but JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import inspect
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,15 +29,18 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving import errors
 from dlpo_serving.operations import logs
 from dlpo_serving.operations.call_scope import CallScope
+from dlpo_serving.operations.captured_stderr import CapturedStderr
 from dlpo_serving.operations.keys import new_key
-from dlpo_serving.operations.logs import LogFormat, configure_logs
+from dlpo_serving.operations.logs import PAUSE_S, LogFormat, configure_logs
 from dlpo_serving.operations.metrics import SHED_REASONS, Metrics
 from dlpo_serving.operations.tracing import CallTracer
-from tests.serving.conftest import RunningServer
+from tests.callers import WAIT_S, server_process, wait_until
+from tests.serving.conftest import Authority, Clock, StartServer
 
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+HANDSHAKE = "I1125 10:00:00.123456    2563 tls.cc:2563] Handshake failed with error X"
 METHOD = "/dlpo.v1.SpeechService/Synthesize"
 _log = logging.getLogger("dlpo_serving.test")
 TEXT = "A very private sentence. And a second one."
@@ -75,21 +82,15 @@ def test_an_exception_stays_within_its_line() -> None:
     assert "ValueError: of ours" in json.loads(line)["exception"]
 
 
-@pytest.mark.parametrize("log_format", ["plain", "logfmt", "json"])
-def test_a_name_of_a_file_can_not_break_out_of_its_line(log_format: LogFormat) -> None:
-    stream = logged(log_format)
-    _log.error("voice refused entry=%s", "new\nline\x1b[31m\u202e\u2028.dlpo")
-    (line,) = stream.getvalue().splitlines()
-    assert {"\x1b", "\u202e"}.isdisjoint(line)
-
-
 @pytest.mark.parametrize("log_format", ["json", "logfmt", "plain"])
-def test_a_peer_can_not_break_out_of_its_line_or_field(log_format: LogFormat) -> None:
+def test_nothing_breaks_out_of_its_line_or_field(log_format: LogFormat) -> None:
     stream = logged(log_format)
 
     call("NOT_FOUND", peer='x" code=OK\nFORGED level=info')
 
-    (line,) = stream.getvalue().splitlines()
+    _log.error("voice refused entry=%s", "new\nline\x1b[31m\u202e\u2028.dlpo")
+    line, refused = stream.getvalue().splitlines()
+    assert {"\x1b", "\u202e"}.isdisjoint(refused)
     if log_format == "json":
         assert json.loads(line)["code"] == "NOT_FOUND"
     else:
@@ -181,7 +182,7 @@ def collector(got: list[Span]) -> Iterator[str]:
 
 
 def test_call_log_and_spans_hold_no_text_or_token(
-    start_server: Callable[..., RunningServer], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    start_server: StartServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     trace, got = "4bf92f3577b34da6a3ce929d0e0e4736", list[Any]()
     token = new_key(tmp_path / "keys.toml", "alice")
@@ -214,3 +215,68 @@ def test_call_log_and_spans_hold_no_text_or_token(
     left = "".join(lines) + "".join(str(span) for span in got)
     assert "private" not in left
     assert token not in left
+
+
+def test_lines_of_one_place_are_logged_rarely() -> None:
+    stream, clock = logged("json"), Clock()
+    lines = CapturedStderr(clock)
+
+    for _ in range(3):
+        lines.log(HANDSHAKE)
+    lines.log("E1125 10:00:00.123456 2563 other.cc:7] broken")
+    lines.log("terminate called")
+    clock.now_s += PAUSE_S
+    lines.log(HANDSHAKE)
+
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(one["logger"], one["level"], one["event"]) for one in events] == [
+        ("grpc", "info", "Handshake failed with error X (tls.cc:2563)"),
+        ("grpc", "error", "broken (other.cc:7)"),
+        ("stderr", "warning", "terminate called"),
+        ("grpc", "info", "Handshake failed with error X (tls.cc:2563)"),
+    ]
+
+
+def test_what_c_code_writes_is_logged(tmp_path: Path) -> None:
+    program = (
+        "import os\n"
+        "from dlpo_serving.operations.captured_stderr import stderr_captured\n"
+        "from dlpo_serving.operations.logs import configure_logs\n"
+        "with stderr_captured() as real:\n"
+        "    configure_logs('json', 'info', real)\n"
+        "    os.write(2, b'one\\ntwo \\xff')\n"
+        "os.write(2, b'after')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    first, second, last = done.stderr.decode().splitlines()
+    assert [json.loads(line)["event"] for line in (first, second)] == ["one", "two \\xff"]
+    assert last == "after"
+
+
+@pytest.mark.full
+def test_a_server_writes_json_only(authority: Authority, tmp_path: Path) -> None:
+    issued = authority.issue("localhost")
+    options = ["--log-format", "json", "--tls-certificate", str(issued.certificate)]
+    with server_process(tmp_path, *options, "--tls-key", str(issued.key)) as server:
+        host, _, port = server.address.rpartition(":")
+        with socket.create_connection((host, int(port))) as caller:
+            caller.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            caller.recv(1)
+        wait_until(lambda: "andshake" in server.log.read_text())
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(WAIT_S) == 0
+        assert server.process.stdout is not None
+        rest = server.process.stdout.read()
+    events = [json.loads(line) for line in [*server.log.read_text().splitlines(), *rest.split()]]
+    assert "grpc" in {one["logger"] for one in events}
+
+
+def test_a_failed_start_is_logged_as_json(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dlpo_serving", "--log-format", "json", "--voice", "nobody"]
+    done = subprocess.run([*command, "--port", "0"], capture_output=True, text=True)
+
+    assert done.returncode == 1
+    events = [json.loads(line) for line in (done.stdout + done.stderr).splitlines()]
+    assert "nobody" in events[-1]["event"]
+    assert events[-1]["level"] == "critical"

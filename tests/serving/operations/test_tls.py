@@ -2,210 +2,152 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from dlpo.errors import ConfigError
 from dlpo_serving.operations.tls import TlsFiles, grpc_credentials, http_ssl_context
-from tests.serving.conftest import Clock
+from tests.callers import WAIT_S
+from tests.serving.conftest import Authority, Issued, RunningServer, StartServer
 
-if TYPE_CHECKING:
-    from conftest import Authority, Issued
-
-TIMEOUT_S = 20.0
 DAY = timedelta(days=1)
+PROBE = health_pb2.HealthCheckRequest()
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-@asynccontextmanager
-async def grpc_server(files: TlsFiles, clock: Clock) -> AsyncIterator[int]:
-    async def echo(request: bytes, context: Any) -> bytes:
-        return request
+class Ports:
+    """The ports of a server with these files."""
 
-    server = grpc.aio.server()
-    handler = grpc.unary_unary_rpc_method_handler(echo)
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler("test.Echo", {"Say": handler}),)
-    )
-    port = server.add_secure_port("127.0.0.1:0", grpc_credentials(files, clock))
-    await server.start()
-    try:
-        yield port
-    finally:
-        await server.stop(0)
-        await asyncio.sleep(0)
+    def __init__(self, start_server: StartServer, served: Issued, trusted: Path | None) -> None:
+        self.served = served
+        self.server: RunningServer = start_server(
+            tls_certificate=served.certificate, tls_key=served.key, tls_client_ca=trusted,
+            http_port=0,
+        )  # fmt: skip
+        self.http_port = int(str(self.server.http_url).rstrip("/").rpartition(":")[2])
 
-
-@asynccontextmanager
-async def http_server(files: TlsFiles, clock: Clock) -> AsyncIterator[int]:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(b"!")
-        writer.close()
-
-    context = http_ssl_context(files, clock)
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-
-
-async def ask_grpc(port: int, ca: Authority, client: Issued | None = None) -> str:
-    """ "OK", or the name of the status."""
-    # A connection of its own, so that each call is a handshake.
-    address, options = f"127.0.0.1:{port}", (("grpc.use_local_subchannel_pool", 1),)
-    async with grpc.aio.secure_channel(address, ca.credentials(client), options) as channel:
-        try:
-            await channel.unary_unary("/test.Echo/Say")(b"hi", timeout=TIMEOUT_S)
-        except grpc.aio.AioRpcError as error:
-            return error.code().name
+    def grpc(self, ca: Authority, client: Issued | None = None) -> str:
+        """ "OK", or the name of the status."""
+        # A connection of its own, so that each call is a handshake.
+        options = (("grpc.use_local_subchannel_pool", 1),)
+        with grpc.secure_channel(self.server.address, ca.credentials(client), options) as channel:
+            try:
+                health_pb2_grpc.HealthStub(channel).Check(PROBE, timeout=WAIT_S)
+            except grpc.RpcError as error:
+                return str(error.code().name)
         return "OK"
 
-
-async def ask_http(
-    port: int, ca: Authority, client: Issued | None = None, server_name: str = "localhost"
-) -> int | None:
-    """Serial number of the server's certificate; None where either side refused the other."""
-    try:
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port, ssl=ca.context(client), server_hostname=server_name
-        )
-        serial = writer.get_extra_info("peercert")["serialNumber"]
-        writer.write(b"?")
-        # In TLS 1.3 a client hears only now that its own certificate was refused.
-        answer = await reader.read(1)
-    except (ssl.SSLError, ConnectionError):
-        return None
-    writer.close()
-    return int(serial, 16) if answer else None
+    def http(
+        self, ca: Authority, client: Issued | None = None, server_name: str = "localhost"
+    ) -> int | None:
+        """Serial number of the server's certificate; None where either side refused the other."""
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", self.http_port), WAIT_S) as plain,
+                ca.context(client).wrap_socket(plain, server_hostname=server_name) as secured,
+            ):
+                serial = int(secured.getpeercert()["serialNumber"], 16)
+                secured.sendall(GET)
+                # In TLS 1.3 a client hears only now that its own certificate was refused.
+                return serial if secured.recv(1) else None
+        except (ssl.SSLError, ConnectionError):
+            return None
 
 
-async def test_mutual_tls_lets_in_only_clients_of_its_authority(
-    authority: Authority, stranger: Authority, tmp_path: Path, clock: Clock
+@pytest.fixture
+def start(start_server: StartServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ports]:
+    """`start(served, trusted)`: it looks for changes at each handshake."""
+    monkeypatch.setattr("dlpo_serving.operations.files.POLL_S", 0.0)
+    return lambda served, trusted=None: Ports(start_server, served, trusted)
+
+
+def test_mutual_tls_lets_in_only_clients_of_its_authority(
+    authority: Authority, stranger: Authority, tmp_path: Path, start: Callable[..., Ports]
 ) -> None:
-    served = authority.issue("server")
-    ours = authority.issue("client")
-    theirs = stranger.issue("partner")
+    ours, theirs = authority.issue("client"), stranger.issue("partner")
     trusted = tmp_path / "clients.pem"
     trusted.write_bytes(authority.path.read_bytes())
-    files = TlsFiles(served.certificate, served.key, trusted)
+    ports = start(authority.issue("server"), trusted)
 
-    async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
+    def let_in(client: Issued | None) -> list[bool]:
+        serial = ports.http(authority, client)
+        return [ports.grpc(authority, client) == "OK", serial == ports.served.serial]
 
-        async def let_in(client: Issued | None) -> list[bool]:
-            return [
-                await ask_grpc(port, authority, client) == "OK",
-                await ask_http(http_port, authority, client) == served.serial,
-            ]
-
-        assert [await let_in(client) for client in (ours, theirs, None)] == [
-            [True, True], [False, False], [False, False],
-        ]  # fmt: skip
-        trusted.write_bytes(stranger.path.read_bytes())  # which may change
-        clock.now_s = 10
-        assert [await let_in(client) for client in (ours, theirs, None)] == [
-            [False, False], [True, True], [False, False],
-        ]  # fmt: skip
+    assert [let_in(client) for client in (ours, theirs, None)] == [
+        [True, True], [False, False], [False, False],
+    ]  # fmt: skip
+    trusted.write_bytes(stranger.path.read_bytes())  # which may change
+    assert [let_in(client) for client in (ours, theirs, None)] == [
+        [False, False], [True, True], [False, False],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("server_name", ["localhost", "127.0.0.1"])  # a number is sent as no name
-async def test_renewed_certificate_is_used_with_its_key(
+def test_renewed_certificate_is_used_with_its_key(
     server_name: str,
     authority: Authority,
     stranger: Authority,
+    start: Callable[..., Ports],
     caplog: pytest.LogCaptureFixture,
-    clock: Clock,
 ) -> None:
     caplog.set_level(logging.INFO, "dlpo_serving.operations.files")
-    served, renewed = authority.issue("server"), stranger.issue("next")
-    old = served.serial
-    files = TlsFiles(served.certificate, served.key)
+    ports, renewed = start(authority.issue("server"), None), stranger.issue("next")
 
-    async with (
-        grpc_server(files, clock) as port,
-        http_server(files, clock) as http_port,
-        grpc.aio.secure_channel(f"127.0.0.1:{port}", authority.credentials()) as channel,
-    ):
+    def ask_both(ca: Authority) -> tuple[str, int | None]:
+        return ports.grpc(ca), ports.http(ca, server_name=server_name)
 
-        async def ask_both(ca: Authority) -> tuple[str, int | None]:
-            http = await ask_http(http_port, ca, server_name=server_name)
-            return await ask_grpc(port, ca), http
+    with grpc.secure_channel(ports.server.address, authority.credentials()) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        assert health.Check(PROBE, timeout=WAIT_S).status == 1
+        renewed.certificate.replace(ports.served.certificate)  # its key is still to come
+        assert ask_both(authority) == ("OK", ports.served.serial)
+        renewed.key.replace(ports.served.key)
+        assert ask_both(stranger) == ("OK", renewed.serial)
+        assert ask_both(authority) == ("UNAVAILABLE", None)
+        assert health.Check(PROBE, timeout=WAIT_S).status == 1  # no call is lost
 
-        say = channel.unary_unary("/test.Echo/Say")
-        await say(b"before", timeout=TIMEOUT_S)
-        renewed.certificate.replace(served.certificate)  # its key is still to come
-        clock.now_s = 10
-        assert await ask_both(authority) == ("OK", old)
-
-        renewed.key.replace(served.key)
-        clock.now_s = 20
-        assert await ask_both(stranger) == ("OK", renewed.serial)
-        assert await ask_both(authority) == ("UNAVAILABLE", None)
-        assert await say(b"after", timeout=TIMEOUT_S) == b"after"  # no call is lost
-
-    message = [record.getMessage() for record in caplog.records]
-    assert (
-        len([line for line in message if "stays in use" in line]) == 2
-    )  # one each for gRPC and HTTP
-    assert len([line for line in message if "read again" in line]) == 2
-
-
-async def test_a_renewed_key_whose_mode_is_corrected_is_used(
-    authority: Authority, caplog: pytest.LogCaptureFixture, clock: Clock
-) -> None:
-    served, renewed = authority.issue("server"), authority.issue("next")
-    files = TlsFiles(served.certificate, served.key)
-
-    async with grpc_server(files, clock) as port, http_server(files, clock) as http_port:
-        renewed.certificate.replace(served.certificate)
-        renewed.key.replace(served.key)
-        served.key.chmod(0o644)
-        for clock.now_s in (10, 20):
-            assert await ask_http(http_port, authority) == served.serial
-            assert await ask_grpc(port, authority) == "OK"
-        served.key.chmod(0o600)
-        clock.now_s = 30
-        assert await ask_http(http_port, authority) == renewed.serial
-
-    errors = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
-    assert len([one for one in errors if "has mode 0644" in one]) == 2  # one for each port
+    said = [record.getMessage() for record in caplog.records]
+    for part in ("stays in use", "read again"):
+        assert sum(part in line for line in said) == 2  # one each for gRPC and HTTP
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_sessions_end_with_their_authority(
-    version: ssl.TLSVersion, authority: Authority, stranger: Authority, tmp_path: Path, clock: Clock
+def test_sessions_end_with_their_authority(
+    version: ssl.TLSVersion,
+    authority: Authority,
+    stranger: Authority,
+    tmp_path: Path,
+    start: Callable[..., Ports],
 ) -> None:
-    served, ours = authority.issue("server"), authority.issue("client")
     trusted = tmp_path / "clients.pem"
     trusted.write_bytes(authority.path.read_bytes())
-    files = TlsFiles(served.certificate, served.key, trusted)
-    context = authority.context(ours)
+    ports = start(authority.issue("server"), trusted)
+    context = authority.context(authority.issue("client"))
     context.maximum_version = version
 
-    def ask(port: int, session: ssl.SSLSession | None) -> tuple[bytes, ssl.SSLSession | None]:
+    def ask(session: ssl.SSLSession | None) -> tuple[bytes, ssl.SSLSession | None]:
         with (
-            socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as plain,
+            socket.create_connection(("127.0.0.1", ports.http_port), WAIT_S) as plain,
             context.wrap_socket(plain, server_hostname="localhost", session=session) as secured,
         ):
-            secured.sendall(b"?")
+            secured.sendall(GET)
             return secured.recv(1), secured.session
 
-    async with http_server(files, clock) as port:
-        answer, session = await asyncio.to_thread(ask, port, None)
-        assert answer == b"!"
-        trusted.write_bytes(stranger.path.read_bytes())
-        clock.now_s = 10
-        with suppress(ssl.SSLError, ConnectionError):
-            assert not (await asyncio.to_thread(ask, port, session))[0]
+    answer, session = ask(None)
+    assert answer == b"H"
+    trusted.write_bytes(stranger.path.read_bytes())
+    with suppress(ssl.SSLError, ConnectionError):
+        assert not ask(session)[0]
 
 
 @pytest.mark.parametrize("victim", ["certificate", "key", "client_ca"])

@@ -10,7 +10,6 @@ from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import aiohttp
 import pytest
@@ -21,8 +20,8 @@ from dlpo_serving.operations.keys import new_key
 from dlpo_serving.protocols.apis import APIS
 from dlpo_serving.request import SpeechRequest
 from scripts import api_table
-from tests.callers import WAIT_S, fake_voice, wait_until
-from tests.serving.conftest import GatedEngine, RunningServer, running_server
+from tests.callers import WAIT_S, fake_voice, figure, wait_until
+from tests.serving.conftest import GatedEngine, RunningServer, StartServer, running_server
 from tests.serving.protocols.callers import CONVERSING, WAYS, url_of
 
 TEXT = "Noise becomes speech. Is it not strange?"
@@ -62,15 +61,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningS
 
 
 async def reference(server: RunningServer, encoding: str = "pcm") -> bytes:
-    """The text as OpenAI's route speaks it, by a client of its own."""
-    asked: dict[str, Any] = {"input": TEXT, "response_format": encoding}
-    if encoding == "pcm":
-        asked["sample_rate"] = 22_050
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(url_of(server, "/v1/audio/speech"), json=asked) as reply,
-    ):
-        return await reply.read()
+    """The text as OpenAI's route speaks it."""
+    way = WAYS["speech" if encoding == "pcm" else "file"]
+    return (await way.speak(server, TEXT)).audio
 
 
 def enough(way: str, audio: bytes) -> float:
@@ -144,9 +137,7 @@ async def test_a_key_comes_as_clients_of_the_api_send_it(
 
 
 def gauge(server: RunningServer, name: str) -> float:
-    with urlopen(url_of(server, "/metrics"), timeout=WAIT_S) as page:
-        lines = page.read().decode().splitlines()
-    return next(float(one.split()[1]) for one in lines if one.startswith(f"{name} "))
+    return figure(str(server.http_url).split("/")[2], name)
 
 
 def streams(server: RunningServer) -> float:
@@ -161,7 +152,7 @@ async def at_the_gate(engine: GatedEngine) -> None:
 @pytest.mark.parametrize("windows", [0, 1])  # that are made before
 @each_way
 async def test_a_cancelled_text_frees_its_place(
-    way: str, windows: int, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, windows: int, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server, caller = gated_server(http_port=0, wyoming_port=0), WAYS[way]
 
@@ -196,7 +187,7 @@ async def test_a_cancelled_text_frees_its_place(
 
 @each_way
 async def test_a_full_server_refuses_live_calls_and_lets_files_wait(
-    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server, caller = gated_server(http_port=0, wyoming_port=0, max_streams=1), WAYS[way]
     first = WAYS["gRPC" if caller.live else "file"]
@@ -243,7 +234,7 @@ async def begin_to_stop(server: RunningServer) -> None:
 
 @each_way
 async def test_new_texts_are_refused_while_the_last_are_spoken(
-    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server = gated_server(http_port=0, wyoming_port=0)
     async with stopping(server, gated_engine, way):
@@ -253,7 +244,7 @@ async def test_new_texts_are_refused_while_the_last_are_spoken(
 
 @each_conversation
 async def test_idle_connections_hear_goodbye_at_once(
-    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server = gated_server(http_port=0, wyoming_port=0)
     async with connected(way, server) as connection, stopping(server, gated_engine):
@@ -275,7 +266,7 @@ async def says_goodbye(connection: Any) -> None:
 
 @each_conversation
 async def test_a_text_is_spoken_to_its_end_then_goodbye(
-    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server = gated_server(http_port=0, wyoming_port=0)
     async with connected(way, server) as connection:
@@ -291,7 +282,7 @@ async def test_a_text_is_spoken_to_its_end_then_goodbye(
 
 @each_conversation
 async def test_a_text_that_is_cut_off_ends_with_goodbye(
-    way: str, gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    way: str, gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server = gated_server(http_port=0, wyoming_port=0, grace_s=0.1)
     async with connected(way, server) as connection:

@@ -30,6 +30,7 @@ from tests.callers import WAIT_S, in_another_thread, refusal
 REQUEST = speech_pb2.StreamSynthesizeRequest(text="Noise.")
 PART = speech_pb2.StreamSynthesizeResponse(audio={"audio": b"sound"})
 Serve = Callable[[Any, Any], AsyncIterator[bytes | None]]
+Proxied = Callable[[Serve], grpc.Channel]
 MUCH = speech_pb2.StreamSynthesizeResponse(audio={"audio": bytes(1 << 20)})
 SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 NOT_SERVING = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -96,17 +97,14 @@ def proxy_address(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Serve],
 
 
 @pytest.fixture
-def proxied(proxy_address: Callable[[Serve], str]) -> Iterator[Callable[[Serve], grpc.Channel]]:
+def proxied(proxy_address: Callable[[Serve], str]) -> Iterator[Proxied]:
     """The same: a channel to it."""
     with ExitStack() as stack:
         yield lambda serve: stack.enter_context(grpc.insecure_channel(proxy_address(serve)))
 
 
 def answering(
-    *messages: Any,
-    code: grpc.StatusCode = grpc.StatusCode.OK,
-    details: str = "",
-    ends: bool = True,
+    *messages: Any, code: grpc.StatusCode = grpc.StatusCode.OK, details: str = "", ends: bool = True
 ) -> Serve:
     """A replica that says this; `ends`: its own end, else Serve's."""
 
@@ -141,7 +139,7 @@ def stub(channel: grpc.Channel) -> speech_pb2_grpc.SpeechServiceStub:
     ids=["lost", "full"],
 )
 def test_serve_failure_says_when_to_retry(
-    failed: Serve, code: str, reason: str, proxied: Callable[[Serve], grpc.Channel]
+    failed: Serve, code: str, reason: str, proxied: Proxied
 ) -> None:
     refused = refusal(stub(proxied(failed)).StreamSynthesize, REQUEST)
 
@@ -168,9 +166,7 @@ def flood() -> tuple[Serve, Future[bool]]:
 
 
 def test_a_caller_who_does_not_read_is_sent_away(
-    flood: tuple[Serve, Future[bool]],
-    proxied: Callable[[Serve], grpc.Channel],
-    monkeypatch: pytest.MonkeyPatch,
+    flood: tuple[Serve, Future[bool]], proxied: Proxied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve, reported = flood
     monkeypatch.setattr(proxy, "STALL_S", 0.2)
@@ -189,7 +185,7 @@ async def silent(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
 
 @pytest.mark.parametrize("serve", [failing(grpc.StatusCode.NOT_FOUND), silent])
 def test_without_a_replica_it_is_not_serving(
-    serve: Serve, proxied: Callable[[Serve], grpc.Channel], monkeypatch: pytest.MonkeyPatch
+    serve: Serve, proxied: Proxied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(proxy, "HEALTH_S", 0.05)
     health = health_pb2_grpc.HealthStub(proxied(serve))
@@ -197,9 +193,7 @@ def test_without_a_replica_it_is_not_serving(
     assert health.Check(health_pb2.HealthCheckRequest(), timeout=WAIT_S) == NOT_SERVING
 
 
-def test_a_watch_tells_what_has_changed(
-    proxied: Callable[[Serve], grpc.Channel], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_watch_tells_what_has_changed(proxied: Proxied, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxy, "HEALTH_S", 0.01)
     says = iter([SERVING, SERVING, NOT_SERVING])
 
@@ -215,7 +209,7 @@ def test_a_watch_tells_what_has_changed(
 
 
 def test_a_crowd_of_watches_costs_one_call(
-    proxied: Callable[[Serve], grpc.Channel], monkeypatch: pytest.MonkeyPatch
+    proxied: Proxied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(proxy, "FRESH_S", WAIT_S)
     calls = []
@@ -254,9 +248,7 @@ def test_the_proxy_logs_no_secrets(
     assert caplog.text.count("not UTF-8") == 1
 
 
-def test_cancelled_calls_log_nothing(
-    proxied: Callable[[Serve], grpc.Channel], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_cancelled_calls_log_nothing(proxied: Proxied, caplog: pytest.LogCaptureFixture) -> None:
     proxied(answering(SERVING))
     log, message = logging.getLogger("asyncio"), "Task exception was never retrieved"
     for error in (type("RequestCancelledError", (Exception,), {})(), ValueError("ours")):
@@ -266,7 +258,7 @@ def test_cancelled_calls_log_nothing(
     assert [info[1] for info in logged if info] == [error]
 
 
-def test_a_caller_may_send_nothing(proxied: Callable[[Serve], grpc.Channel]) -> None:
+def test_a_caller_may_send_nothing(proxied: Proxied) -> None:
     told: Future[list[bytes]] = Future()
 
     async def serve(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
@@ -279,9 +271,7 @@ def test_a_caller_may_send_nothing(proxied: Callable[[Serve], grpc.Channel]) -> 
     assert told.result(WAIT_S) == [b""]  # which names the method
 
 
-def test_many_pieces_pass_one_by_one(
-    proxied: Callable[[Serve], grpc.Channel], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_pieces_pass_one_by_one(proxied: Proxied, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxy, "PIECES_AT_ONCE", 2)
     monkeypatch.setattr(proxy, "BETWEEN_PIECES_S", WAIT_S)
 

@@ -6,6 +6,8 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import pytest
@@ -14,35 +16,23 @@ from grpc_status import rpc_status
 
 from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.client import CallError, SpeechClient
-from dlpo_serving.protocols.riva.proto import riva_tts_pb2
 from dlpo_serving.request import SpeechRequest
 from tests.callers import ONCE, PATIENT, WAIT_S, Conversation, wait_until
 from tests.serving.ray.conftest import RayServer
+from tests.serving.spoken_by import by_way
 
 FIRST = Conversation.FIRST
-RIVA = "/nvidia.riva.tts.RivaSpeechSynthesis"
 
 
 def heard(address: str) -> dict[str, bytes]:
     """The same text in every way that a caller may take."""
     text = FIRST + Conversation.SECOND
-    with SpeechClient(address, retries=PATIENT) as client, grpc.insecure_channel(address) as bare:
-        request = SpeechRequest(text)
-        riva = riva_tts_pb2.SynthesizeSpeechRequest(
-            text=text, language_code="en-US", sample_rate_hz=22050
-        )
-        send = riva_tts_pb2.SynthesizeSpeechRequest.SerializeToString
-        read = riva_tts_pb2.SynthesizeSpeechResponse.FromString
-        online = bare.stream_stream(f"{RIVA}/SynthesizeOnline", send, read)
-        at_once = bare.unary_unary(f"{RIVA}/Synthesize", send, read)
-        pieces = client.stream_pieces(iter([text[:9], text[9:]]), timeout_s=WAIT_S)
-        return {
-            "whole": client.speak(request, timeout_s=WAIT_S).audio,
-            "stream": b"".join(c.audio for c in client.stream(request, timeout_s=WAIT_S)),
-            "pieces": b"".join(chunk.audio for chunk in pieces),
-            "riva": at_once(riva, timeout=WAIT_S).audio,
-            "riva online": b"".join(r.audio for r in online(iter([riva]), timeout=WAIT_S)),
-        }
+    server: Any = SimpleNamespace(address=address)
+    ways = "gRPC", "gRPC, whole", "Riva", "Riva, whole"
+    found = {way: by_way(way, server, text, voice="") for way in ways}
+    with SpeechClient(address, retries=PATIENT) as client:
+        stream = client.stream(SpeechRequest(text), timeout_s=WAIT_S)
+        return found | {"stream": b"".join(chunk.audio for chunk in stream)}
 
 
 def test_audio_is_that_of_a_plain_server_in_every_way(

@@ -53,10 +53,7 @@ def status(connection: socket.socket, path: str = "/") -> int:
 
 @pytest.mark.parametrize("trusted", [False, True])
 def test_one_address_holds_a_quarter_and_probes_are_answered(
-    trusted: bool,
-    attacked: Attack,
-    connect: Connect,
-    monkeypatch: pytest.MonkeyPatch,
+    trusted: bool, attacked: Attack, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 40)
     proxies = (GREEDY,) if trusted else ()
@@ -91,10 +88,7 @@ def is_open(connection: socket.socket, data: bytes) -> bool:
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/openapi.json"])
 def test_replies_that_nobody_reads_do_not_hold_a_connection(
-    path: str,
-    attacked: Attack,
-    connect: Connect,
-    monkeypatch: pytest.MonkeyPatch,
+    path: str, attacked: Attack, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SWEEP_S", "LATER_S"):
         monkeypatch.setattr(connections, name, 0.02)

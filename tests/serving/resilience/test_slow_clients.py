@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
-import urllib.request
 from collections.abc import Callable
 
 import pytest
 
 from dlpo.v1 import speech_pb2
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2
-from tests.callers import rest_of
+from tests.callers import figure, rest_of
 from tests.serving.conftest import RunningServer
 from tests.serving.resilience.conftest import Attack, Http2
 
@@ -29,10 +27,7 @@ LONG_RIVA = riva_tts_pb2.SynthesizeSpeechRequest(text=TEXT).SerializeToString()
 
 def stalled_calls(server: RunningServer) -> float:
     """How many callers have lost their place because they did not read."""
-    with urllib.request.urlopen(f"{server.http_url}metrics", timeout=TIMEOUT_S) as reply:
-        figures = reply.read().decode()
-    found = re.search(r'dlpo_shed_total\{reason="stalled"\} (\S+)', figures)
-    return float(found[1]) if found else 0.0
+    return figure(str(server.http_url).split("/")[2], 'dlpo_shed_total{reason="stalled"}')
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from dlpo.text.common.chooser import Candidate
 from dlpo.text.common.language import Phonemes
 from dlpo.text.common.tables import Tables
 from dlpo.text.en_us import heteronyms as module
-from dlpo.text.en_us.heteronyms import chooser, heteronyms
+from dlpo.text.en_us.heteronyms import heteronyms
+from dlpo.text.en_us.tables import TABLES
 from scripts import train_chooser
 
 LJSPEECH = Path(__file__).resolve().parents[4] / "shared" / "data" / "ljspeech"
@@ -28,6 +29,7 @@ READINGS = {
     for word, rows in heteronyms().items()
     if word != "can"  # speakers also stress the verb
 }
+MODELS = ("en_us/readings", "en_us/periods", "en_us/kinds", "es/periods")
 FRONT_END = TextFrontEnd()
 
 
@@ -99,7 +101,7 @@ def test_held_out_sentences_are_read_right() -> None:
 
 def test_reasons_sum_to_the_score() -> None:
     words = ["they", "ate", "the", "bass", "that", "she", "had", "caught"]
-    model = chooser()
+    model = TABLES.model("readings")
     assert model is not None
     candidates = [Candidate(f"bass {said}", "") for said in ("B EY1 S", "B AE1 S")]
     choice = model.choose(candidates, words, 3)
@@ -109,10 +111,8 @@ def test_reasons_sum_to_the_score() -> None:
     assert {"near ate", "near caught"} <= {name for name, part in reasons if part > 0}
 
 
-def test_rows_decide_alone_without_the_model(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(module, "_FOLDER", tmp_path)
+def test_rows_decide_alone_without_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TABLES, "model", lambda name: None)
     words = FRONT_END.process("Two thousand won in cash is what she won.").sentences[0].words
     said = [word.phonemes for word in words if word.word == "won"]
     assert said == [("W", "AA1", "N"), ("W", "AH1", "N")]
@@ -126,7 +126,7 @@ def test_sentences_give_the_model_that_ships(
     for language in ("en_us", "es"):
         (tmp_path / language).mkdir()
     train_chooser.main()
-    for model in ("en_us/readings.zip", "en_us/periods.zip", "es/periods.zip"):
+    for model in (f"{one}.zip" for one in MODELS):
         with ZipFile(tmp_path / model) as new, ZipFile(SHIPPED / model) as shipped:
             for name in shipped.namelist():
                 assert new.read(name) == shipped.read(name), (model, name)

@@ -39,5 +39,5 @@ def test_lists_have_commas_that_stay_up() -> None:
 def test_prompts_are_read_in_their_language(tmp_path: Path) -> None:
     texts = tmp_path / "texts.csv"
     texts.write_text("1|¿Dónde está mi libro?\n2|¿Vienes mañana con tu hermano?", "utf-8")
-    found = read_ending_prompts([texts], language="es")
+    found = read_ending_prompts([f"{texts}=es"])
     assert [one.kind for one in found] == ["wh", "yes_no"]

@@ -45,13 +45,7 @@ labels:
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
-  fsGroup: 10001
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile:
-    type: RuntimeDefault
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -85,7 +79,7 @@ affinity:
   resources:
     {{- include "dlpo.resources" . | nindent 4 }}
   securityContext:
-    {{- include "dlpo.confined" . | nindent 4 }}
+    {{- toYaml .Values.securityContext | nindent 4 }}
   volumeMounts:
     - name: plans
       mountPath: /var/cache/plans
@@ -110,14 +104,6 @@ affinity:
   emptyDir:
     sizeLimit: 2Gi
   {{- end }}
-{{- end }}
-
-{{- define "dlpo.confined" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop:
-    - ALL
 {{- end }}
 
 {{- define "dlpo.keysSecret" -}}

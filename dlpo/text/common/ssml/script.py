@@ -174,9 +174,7 @@ class Script:
             self._stops += stops
 
     def _end_stretch(
-        self,
-        words: tuple[str, ...] | None = None,
-        phonemes: tuple[str, ...] | None = None,
+        self, words: tuple[str, ...] | None = None, phonemes: tuple[str, ...] | None = None
     ) -> None:
         if self._open < self._length:
             self.stretches.append(

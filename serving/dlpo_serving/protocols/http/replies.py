@@ -85,7 +85,7 @@ class CaptionsOnly(Delivery):
 
     def __init__(self, body: SpeechBody, speech: AudioStream) -> None:
         super().__init__(speech, CAPTION_TYPES[body.captions])
-        self._words = TimedWords(body.request.text)
+        self._words = TimedWords(body.request.written)
         self._captioner = Captioner(body.captions, speech.format.sample_rate_hz)
 
     def chunk(self, chunk: EncodedChunk) -> bytes:

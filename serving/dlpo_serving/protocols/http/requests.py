@@ -45,7 +45,8 @@ async def read_body(request: web.Request, limits: HttpLimits) -> bytes:
         BodyError: it is not JSON by its type, or comes too slowly.
     """
     if request.content_type != "application/json":  # which cross-origin pages can't send
-        raise BodyError(f"Content-Type is {request.content_type}; expected application/json", 415)
+        expected = "application/json; with curl: -H 'Content-Type: application/json'"
+        raise BodyError(f"Content-Type is {request.content_type}; expected {expected}", 415)
     return await received(request, limits.body_s)
 
 

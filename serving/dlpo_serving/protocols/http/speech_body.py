@@ -17,6 +17,7 @@ from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.errors import FieldViolation, RequestError, shortened
 from dlpo_serving.protocols.http.statuses import BodyError, UnknownModelError
 from dlpo_serving.request import SpeechRequest, check_dictionary, check_length
+from dlpo_serving.voices.inline_phonemes import as_ssml
 
 StreamFormat = Literal["audio", "sse", "dlpo"]
 
@@ -111,8 +112,11 @@ def read_speech_fields(given: Mapping[str, Any], strict: bool = False) -> Speech
         raise UnknownModelError(fields.model, MODELS)
     rate, timeout_s = fields.sample_rate, fields.timeout_s
     spoken = {name: value for name, value in found.items() if name in (*SPOKEN, "speed")}
+    text = fields.input
+    if fields.allow_voice_tags and not spoken.get("ssml"):
+        text, spoken["ssml"] = as_ssml(text), True
     return SpeechBody(
-        SpeechRequest(fields.input, **spoken),
+        SpeechRequest(text, **spoken),
         fields.voice,
         ENCODINGS.get(fields.response_format, Encoding.PCM_S16),
         PCM_RATE_HZ if fields.response_format == "pcm" and rate is None else rate,
@@ -200,6 +204,8 @@ class _Fields:
     sample_rate: int | None = None
     """Sample rate in Hz; by default, the format's usual one: 24,000 for pcm, otherwise the
     voice's."""
+    allow_voice_tags: bool = False
+    """Kokoro-FastAPI's: [voice:bella] and [rate:1.2] in the text hold for what follows."""
     timeout_s: NotNegative | None = None
     """Seconds to wait for the whole reply; past it 504, or a truncated body."""
 

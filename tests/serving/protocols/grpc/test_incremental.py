@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterable, Iterator
-
-import pytest
+from collections.abc import Iterable
 
 from dlpo.v1 import speech_pb2
 from tests.callers import WAIT_S, refusal
@@ -31,29 +29,6 @@ def audio_of(parts: Iterable[Part]) -> bytes:
     return b"".join(part.audio.audio for part in parts)
 
 
-class Writer:
-    """Requests that a test sends one by one."""
-
-    def __init__(self) -> None:
-        self._queue: queue.Queue[Request | None] = queue.Queue()
-
-    def send(self, *requests: Request | None) -> None:
-        """None half-closes."""
-        for request in requests:
-            self._queue.put(request)
-
-    def __iter__(self) -> Iterator[Request]:
-        while (request := self._queue.get(timeout=WAIT_S)) is not None:
-            yield request
-
-
-@pytest.fixture
-def writer() -> Iterator[Writer]:
-    writer = Writer()
-    yield writer
-    writer.send(None)
-
-
 def test_a_stream_has_info_then_audio_then_totals(server: RunningServer) -> None:
     parts = parts_of(server, [CONFIG, *texts([TEXT, " 😀"])])
 
@@ -68,9 +43,7 @@ def test_a_stream_has_info_then_audio_then_totals(server: RunningServer) -> None
     assert totals.samples == len(audio_of(parts)) // 2
 
 
-def test_text_letter_by_letter_equals_the_whole(
-    server: RunningServer,
-) -> None:
+def test_text_letter_by_letter_equals_the_whole(server: RunningServer) -> None:
     parts = parts_of(server, [CONFIG, *texts(TEXT)])
 
     whole = parts_of(server, [CONFIG, *texts([TEXT])])
@@ -82,59 +55,32 @@ def test_text_letter_by_letter_equals_the_whole(
     assert {part.audio.sentence for part in parts if part.HasField("audio")} >= {0, 1, 2}
 
 
-def test_first_sentence_is_heard_before_the_second_arrives(
-    server: RunningServer, writer: Writer
-) -> None:
-    call = server.stub.IncrementalSynthesize(iter(writer), timeout=WAIT_S)
-    writer.send(CONFIG)
+def test_first_sentence_is_heard_before_the_second_arrives(server: RunningServer) -> None:
+    sent: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+    call = server.stub.IncrementalSynthesize(iter(sent.get, None), timeout=WAIT_S)
+    sent.put(CONFIG)
     assert next(call).HasField("info")
-
-    writer.send(*texts(["Noise becomes speech. And"]))
+    sent.put(Request(text="Noise becomes speech. And"))
     assert next(call).audio.audio
-
-    writer.send(*texts([" more."]), None)
+    sent.put(Request(text=" more."))
+    sent.put(None)
     assert list(call)[-1].HasField("totals")
 
 
-def test_flush_speaks_what_has_no_end_yet(server: RunningServer, writer: Writer) -> None:
-    call = server.stub.IncrementalSynthesize(iter(writer), timeout=WAIT_S)
-    writer.send(CONFIG, *texts(["noise becomes"]), FLUSH)
+def test_flush_speaks_what_has_no_end_yet(server: RunningServer) -> None:
+    sent: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+    call = server.stub.IncrementalSynthesize(iter(sent.get, None), timeout=WAIT_S)
+    for request in (CONFIG, Request(text="noise becomes"), FLUSH):
+        sent.put(request)
     assert next(call).HasField("info")
-
     heard = [word.word for word in next(call).audio.words]
-    writer.send(*texts(["speech"]), None)
+    sent.put(Request(text="speech"))
+    sent.put(None)
     rest = list(call)
 
     heard += [word.word for part in rest for word in part.audio.words]
     assert heard == ["noise", "becomes", "speech"]
     assert rest[-1].totals.processed_text == "noise becomes\nspeech"
-
-
-@pytest.mark.parametrize(
-    ("requests", "field"),
-    [
-        (texts(["Hello."]), "config"),
-        ([FLUSH], "config"),
-        ([Request()], "config"),
-        ([CONFIG, *texts(["Hello. "]), CONFIG], "config"),
-        ([CONFIG, Request()], "part"),
-        ([CONFIG], "text"),
-        ([CONFIG, *texts(["?!", "..."])], "text"),
-        ([CONFIG, *texts(["word "] * 500)], "text"),
-        ([Request(config={"speed": 9})], "config.speed"),
-        ([Request(config={"encoding": 99})], "config.encoding"),
-    ],
-    ids=[
-        "text first", "flush first", "empty first", "config twice", "empty message",
-        "no text", "no words", "too long", "speed", "encoding",
-    ],
-)  # fmt: skip
-def test_invalid_argument_names_the_field(
-    server: RunningServer, requests: list[Request], field: str
-) -> None:
-    refused = refusal(server.stub.IncrementalSynthesize, iter(requests))
-
-    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
 def test_undecodable_bytes_are_an_invalid_argument(server: RunningServer) -> None:
@@ -145,9 +91,9 @@ def test_undecodable_bytes_are_an_invalid_argument(server: RunningServer) -> Non
     assert refused.code == "INVALID_ARGUMENT"
 
 
-def test_slow_writer_ends_in_deadline_exceeded(server: RunningServer, writer: Writer) -> None:
-    writer.send(CONFIG, *texts(["Noise becomes"]))
-
-    refused = refusal(server.stub.IncrementalSynthesize, iter(writer), timeout=0.1)
-
+def test_slow_writer_ends_in_deadline_exceeded(server: RunningServer) -> None:
+    sent: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+    sent.put(CONFIG)
+    refused = refusal(server.stub.IncrementalSynthesize, iter(sent.get, None), timeout=0.1)
+    sent.put(None)
     assert refused.code == "DEADLINE_EXCEEDED"

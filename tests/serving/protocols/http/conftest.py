@@ -54,6 +54,9 @@ class RunningServer:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(WAIT_S)
 
 
+StartServer = Callable[..., RunningServer]
+
+
 class Client:
     """Sends requests, each over a connection of its own; they close with the test."""
 
@@ -122,7 +125,7 @@ def client() -> Iterator[Client]:
 
 
 @pytest.fixture
-def start_server() -> Iterator[Callable[..., RunningServer]]:
+def start_server() -> Iterator[StartServer]:
     """`start_server(synthesizer, ...)`, see `open_server`; it closes with the test."""
     with ExitStack() as stack:
         yield lambda *args, **named: stack.enter_context(open_server(*args, **named))

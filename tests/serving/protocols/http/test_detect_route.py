@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import threading
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from dlpo.mark import PUBLIC
 from dlpo_serving.protocols.http import detect_route
 from dlpo_serving.voices import open_voice
 from tests.callers import WAIT_S
-from tests.serving.protocols.http.conftest import Client, RunningServer
+from tests.serving.protocols.http.conftest import Client, RunningServer, StartServer
 from tests.serving.protocols.http.sockets import connected, send
 
 RATE_HZ = 24_000
@@ -27,9 +26,7 @@ def wav(samples: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def test_server_finds_its_own_mark(
-    client: Client, start_server: Callable[..., RunningServer]
-) -> None:
+def test_server_finds_its_own_mark(client: Client, start_server: StartServer) -> None:
     server = start_server(open_voice())
     spoken = client.speak(server, input="She sells sea shells.", response_format="mp3")
 
@@ -41,7 +38,7 @@ def test_server_finds_its_own_mark(
     assert PUBLIC.named in client.get(server, "/readyz").read().decode()
 
 
-def test_a_socket_says_which_keys_mark(start_server: Callable[..., RunningServer]) -> None:
+def test_a_socket_says_which_keys_mark(start_server: StartServer) -> None:
     server = start_server(open_voice())
 
     async def greeted() -> tuple[str, str]:

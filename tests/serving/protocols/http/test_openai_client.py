@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import av
@@ -18,7 +18,7 @@ from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices.names import voice_named
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import fake_voice
-from tests.serving.protocols.http.conftest import RunningServer
+from tests.serving.protocols.http.conftest import RunningServer, StartServer
 
 TEXT = "Noise becomes speech."
 FORMATS = {  # response_format -> media type, rate in Hz
@@ -58,6 +58,7 @@ def test_every_format_holds_the_whole_utterance(openai: OpenAI, response_format:
     media_type, rate = FORMATS[response_format]
     assert response.response.headers["Content-Type"] == media_type
     assert response.response.headers["X-Sample-Rate"] == str(rate)
+    assert response.response.headers["X-Voice"] == "fake"
 
 
 def test_server_sent_events_have_openais_shapes(openai: OpenAI) -> None:
@@ -91,6 +92,12 @@ def test_names_of_voices_mean_ours_where_they_can() -> None:
     assert {name: voice_named(name, ours, aliases) for name in meant} == meant
     assert voice_named("onyx", ["lj"], {}) == ""
     assert voice_named("heart*2+nova", []) == "heart*2+nova"  # while none is loaded
+    mixes = {  # as Kokoro-FastAPI writes them
+        "af_heart(2)+af_nova(1)": "heart*2+nova*1", "af_heart+AF_NOVA": "heart*1+nova*1",
+        "heart*0.6+nova*0.4": "heart*0.6+nova*0.4", "af_sky(0.5) + am_adam": "lj*0.5+lj*1",
+        "af_heart(2+nova": "af_heart(2+nova",
+    }  # fmt: skip
+    assert {mix: voice_named(mix, ["lj", "heart", "nova"], {}) for mix in mixes} == mixes
 
 
 def test_ignored_options_are_named_in_a_header(openai: OpenAI) -> None:
@@ -107,7 +114,7 @@ def test_ignored_options_are_named_in_a_header(openai: OpenAI) -> None:
 
 
 def test_a_strict_server_refuses_instead(
-    synthesizer: Synthesizer, start_server: Callable[..., Any]
+    synthesizer: Synthesizer, start_server: StartServer
 ) -> None:
     server = start_server(synthesizer, HttpLimits(strict=True))
     with OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as client:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -13,7 +12,7 @@ from pydantic import TypeAdapter
 
 from dlpo_serving.protocols.openai_realtime import server as realtime
 from tests.serving.conftest import GatedEngine
-from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer
+from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer, StartServer
 from tests.serving.protocols.http.sockets import connected, send
 
 REALTIME = "/v1/realtime?model=gpt-realtime"
@@ -103,7 +102,7 @@ async def test_a_refused_realtime_message_changes_nothing(server: RunningServer)
 
 
 async def test_realtime_responses_take_turns_and_stop(
-    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server, text = gated_server(), "First words. " * 40
     async with connected(server, REALTIME) as socket:
@@ -133,9 +132,7 @@ async def test_a_refused_voice_leaves_the_session_as_it_was(
         assert spoken(events) == (client.speak(server).read(), TEXT)
 
 
-async def test_a_voice_is_taken_while_none_is_loaded(
-    start_server: Callable[..., RunningServer],
-) -> None:
+async def test_a_voice_is_taken_while_none_is_loaded(start_server: StartServer) -> None:
     update = {"type": "session.update", "session": {"audio": {"output": {"voice": "zoe"}}}}
     async with connected(start_server(None), REALTIME) as socket:
         assert await ask(socket, update, last="session.updated")

@@ -1,11 +1,10 @@
-"""What Cartesia, Deepgram, Kokoro-FastAPI and Riva's realtime API have of their own."""
+"""What the smaller APIs have of their own: Cartesia, Deepgram, jambonz, Kokoro, Riva, Vapi."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
-from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -16,8 +15,14 @@ from dlpo_serving.operations.metrics import Metrics
 from dlpo_serving.protocols.http.server import ROUTES, build_app
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import GatedEngine
-from tests.serving.protocols.http.conftest import Client, RunningServer
-from tests.serving.spoken_by import converse
+from tests.serving.protocols.http.conftest import Client, RunningServer, StartServer
+from tests.serving.protocols.http.sockets import (
+    audio_of,
+    connected,
+    converse,
+    received,
+    send,
+)
 
 TEXT = "Your order #42 costs $3.50. Is it 😀 not strange?"
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 22_050}
@@ -25,7 +30,20 @@ CARTESIA = {"model_id": "sonic-3", "voice": {"mode": "id", "id": "fake"}, "outpu
 DEEPGRAM = "/v1/speak?model=aura-2-thalia-en&encoding=linear16&sample_rate=22050&container=none"
 RIVA = "/v1/realtime?intent=synthesize"
 DONE = {"type": "input_text.done"}
+ELEVEN = "/v1/text-to-speech/fake"
+HI = {"text": "Hi."}
+JAMBONZ = "/v1/jambonz?voice=fake;callSid=1-2,env=dev&language=en_US&sampleRate=8000"
+FLUSH, STOP = {"type": "flush"}, {"type": "stop"}
 Received = list[dict[str, Any] | bytes]
+
+
+def cartesia(**fields: Any) -> dict[str, Any]:
+    return {**CARTESIA, "transcript": "a", **fields}
+
+
+def vapi(**fields: Any) -> dict[str, Any]:
+    message = {"type": "voice-request", "text": TEXT, "sampleRate": 16_000, "call": {"id": "a"}}
+    return {"message": {**message, **fields}}
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +55,6 @@ def whole(server: RunningServer) -> bytes:
         client = Client(stack)
         fields = {"input": TEXT, "sample_rate": 22_050}
         return client.speak(server, **fields).read()
-
-
-def audio_of(received: Received) -> bytes:
-    return b"".join(one for one in received if isinstance(one, bytes))
 
 
 def events(received: Received, kind: str) -> list[Any]:
@@ -66,7 +80,7 @@ def test_cartesias_voices(server: RunningServer, client: Client) -> None:
 
 
 def test_cartesias_events_have_phonemes_and_an_end(server: RunningServer, client: Client) -> None:
-    asked = {**CARTESIA, "transcript": TEXT, "add_phoneme_timestamps": True}
+    asked = cartesia(transcript=TEXT, add_phoneme_timestamps=True)
     reply = client.post(server, asked, path="/tts/sse")
     sent = [line[6:] for line in reply.read().decode().splitlines() if line.startswith("data: ")]
     received: Received = [json.loads(line) for line in sent]
@@ -83,6 +97,15 @@ def test_captions_and_audio_come_in_one_object(
     spoken = json.loads(reply.read())
     assert base64.b64decode(spoken["audio"]) == whole
     assert [one["word"] for one in spoken["timestamps"]] == TEXT.split()
+    tagged = {
+        **asked,
+        "input": f"[rate:0.8]{TEXT} [pause:1s][voice:af_heart]{TEXT}",
+        "allow_voice_tags": True,
+    }
+    slower = client.post(server, {**tagged, "stream": False}, path="/dev/captioned_speech")
+    spoken = json.loads(slower.read())
+    assert len(base64.b64decode(spoken["audio"])) > 2.1 * len(whole) + 2 * 22_050
+    assert [one["word"] for one in spoken["timestamps"]] == 2 * TEXT.split()
     reply = client.post(server, b'"af_a(2)+af_b(1)"', path="/v1/audio/voices/combine")
     assert "give the mix as the voice" in json.loads(reply.read())["error"]["message"]
 
@@ -92,13 +115,13 @@ async def test_cartesia_says_when_a_flush_is_spoken(server: RunningServer) -> No
         return {**CARTESIA, "context_id": "a", "transcript": text, "continue": True, **fields}
 
     one, two = "Noise becomes speech. ", "Is it not strange? "
-    received = await converse(
-        f"{server.url}/tts/websocket", message(one, flush=True), message(two, flush=True),
+    heard = await converse(
+        server, "/tts/websocket", message(one, flush=True), message(two, flush=True),
         message("", flush=True), message(one, **{"continue": False}),
         until=lambda one: one["type"] == "done",
     )  # fmt: skip
     parts: list[float] = [0.0]
-    for event in received:
+    for event in heard:
         assert isinstance(event, dict)
         assert event["context_id"] == "a"
         if event["type"] == "flush_done":
@@ -112,42 +135,34 @@ async def test_cartesia_says_when_a_flush_is_spoken(server: RunningServer) -> No
 async def test_deepgram_says_when_a_flush_is_spoken(server: RunningServer, whole: bytes) -> None:
     speak = {"type": "Speak", "text": TEXT}
     flush = {"type": "Flush"}
-    received = await converse(
-        server.url + DEEPGRAM, speak, flush, speak, flush,
+    heard = await converse(
+        server, DEEPGRAM, speak, flush, speak, flush,
         until=lambda one: one.get("sequence_id") == 1,
     )  # fmt: skip
-    assert events(received, "Metadata") == received[:1]
-    first = next(i for i, one in enumerate(received) if one in events(received, "Flushed"))
-    assert audio_of(received[:first]) == audio_of(received[first:]) == whole
-    assert [one["sequence_id"] for one in events(received, "Flushed")] == [0, 1]
+    assert events(heard, "Metadata") == heard[:1]
+    first = next(i for i, one in enumerate(heard) if one in events(heard, "Flushed"))
+    assert audio_of(heard[:first]) == audio_of(heard[first:]) == whole
+    assert [one["sequence_id"] for one in events(heard, "Flushed")] == [0, 1]
 
 
 async def test_deepgrams_clear_drops_what_waits(
-    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine
+    gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     server = gated_server()
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"{server.url}{DEEPGRAM}") as socket,
-    ):
+    async with connected(server, DEEPGRAM) as socket:
         await socket.receive_json()
-        for _ in range(3):
-            await socket.send_json({"type": "Speak", "text": "Long. " * 100})
-            await socket.send_json({"type": "Flush"})
+        long = {"type": "Speak", "text": "Long. " * 100}
+        await send(socket, *[long, {"type": "Flush"}] * 3)
         await asyncio.to_thread(gated_engine.waiting.acquire, timeout=WAIT_S)
-        await socket.send_json({"type": "Clear"})
+        await send(socket, {"type": "Clear"})
         assert await socket.receive_json() == {"type": "Cleared", "sequence_id": 0}
         gated_engine.free()
-        await socket.send_json({"type": "Speak", "text": "Hi."})
-        await socket.send_json({"type": "Close"})
-        audio, last = b"", None
-        while (message := await socket.receive(WAIT_S)).type is not aiohttp.WSMsgType.CLOSE:
-            if message.type is aiohttp.WSMsgType.BINARY:
-                audio += message.data
-            else:
-                last = message.json()
-    assert last == {"type": "Flushed", "sequence_id": 1}
-    assert 0 < len(audio) / 2 / 22_050 < 3
+        await send(socket, {"type": "Speak", "text": "Hi."}, {"type": "Close"})
+        heard = await received(socket)
+    assert [one for one in heard if isinstance(one, dict)] == [
+        {"type": "Flushed", "sequence_id": 1}
+    ]
+    assert 0 < len(audio_of(heard)) / 2 / 22_050 < 3
 
 
 def appended(text: str) -> dict[str, str]:
@@ -169,13 +184,13 @@ async def test_rivas_realtime_speaks_texts_in_turn(server: RunningServer, whole:
     voice = {"voice_name": "fake", "language_code": "en-US"}
     update = {"type": "synthesize_session.update", "session": {"input_text_synthesis": voice}}
     text = *pieces, commit
-    received = await converse(server.url + RIVA, update, *text, *text, DONE, until=is_last)
-    assert speech_of(received) == 2 * whole
+    heard = await converse(server, RIVA, update, *text, *text, DONE, until=is_last)
+    assert speech_of(heard) == 2 * whole
     begun = ["conversation.created", "synthesize_session.updated"]
-    assert [one["type"] for one in received[:2] if isinstance(one, dict)] == begun
-    (updated,) = events(received, begun[1])
+    assert [one["type"] for one in heard[:2] if isinstance(one, dict)] == begun
+    (updated,) = events(heard, begun[1])
     assert updated["session"]["input_text_synthesis"] == voice
-    completed = events(received, "conversation.item.speech.completed")
+    completed = events(heard, "conversation.item.speech.completed")
     assert "order" in completed[0]["synthesis_metadata"]["processed_text"]
 
 
@@ -196,8 +211,8 @@ async def test_rivas_session_names_what_it_cannot_do(
     server: RunningServer, session: dict[str, Any], message: str
 ) -> None:
     update = {"type": "synthesize_session.update", "session": session}
-    received = await converse(server.url + RIVA, update, until=lambda one: one["type"] == "error")
-    assert message in events(received, "error")[0]["error"]["message"]
+    heard = await converse(server, RIVA, update, until=lambda one: one["type"] == "error")
+    assert message in events(heard, "error")[0]["error"]["message"]
 
 
 async def test_rivas_realtime_takes_settings(server: RunningServer, client: Client) -> None:
@@ -209,39 +224,47 @@ async def test_rivas_realtime_takes_settings(server: RunningServer, client: Clie
     settings = {"speed": "1.2", "seed": "7", "lead_in_s": "0.5"}
     session = {"custom_configuration": settings, "output_audio_params": {"sample_rate_hz": 16_000}}
     update = {"type": "synthesize_session.update", "session": session}
-    received = await converse(server.url + RIVA, update, appended(TEXT), DONE, until=is_last)
+    heard = await converse(server, RIVA, update, appended(TEXT), DONE, until=is_last)
     asked = {"speed": 1.2, "seed": 7, "lead_in_s": 0.5, "sample_rate": 16_000}
-    assert speech_of(received) == client.speak(server, input=TEXT, **asked).read()
+    assert speech_of(heard) == client.speak(server, input=TEXT, **asked).read()
 
 
 @pytest.mark.parametrize(
     ("path", "fields", "message"),
     [
-        ("/tts/bytes", {**CARTESIA, "transcript": 1}, "transcript: is 1; expected a string"),
-        ("/tts/sse", {**CARTESIA, "transcript": "a", "voice": {"embedding": []}}, "has no id"),
-        ("/tts/bytes", {**CARTESIA, "transcript": "a", "output_format": 1}, "an object"),
-        (
-            "/tts/bytes",
-            {**CARTESIA, "transcript": "a", "output_format": {"encoding": "x"}},
-            "pcm_s16le",
-        ),
-        (
-            "/tts/bytes",
-            {**CARTESIA, "transcript": "a", "generation_config": {"volume": 0}},
-            "above 0",
-        ),
-        ("/v1/speak?encoding=gsm", {"text": "a"}, "encoding: is 'gsm'; expected linear16, mulaw"),
-        ("/v1/speak?sample_rate=x", {"text": "a"}, "expected a number"),
+        (f"{ELEVEN}?output_format=pcm_1", HI, "output_format: is 1; expected 8000 to 48000"),
+        (f"{ELEVEN}?output_format=gsm_8000", HI, "pcm_RATE, mp3_RATE"),
+        (f"{ELEVEN}?output_format=pcm_{'1' * 5000}", HI, "pcm_RATE, mp3_RATE"),
+        (f"{ELEVEN}?output_format=pcm_", HI, "pcm_RATE, mp3_RATE"),
+        (ELEVEN, {}, "text: is absent; expected a string"),
+        (f"{ELEVEN}/with-timestamps", {"text": ""}, "text"),
+        (f"{ELEVEN}/with-timestamps?output_format=pcm_22050", {"text": "Hi. " * 2_200}, "longer"),
+        ("/tts/bytes", cartesia(transcript=1), "transcript: is 1; expected a string"),
+        ("/tts/sse", cartesia(voice={"embedding": []}), "has no id"),
+        ("/tts/bytes", cartesia(output_format=1), "an object"),
+        ("/tts/bytes", cartesia(output_format={"encoding": "x"}), "pcm_s16le"),
+        ("/tts/bytes", cartesia(generation_config={"volume": 0}), "above 0"),
+        ("/v1/speak?encoding=gsm", HI, "encoding: is 'gsm'; expected linear16, mulaw"),
+        ("/v1/speak?sample_rate=x", HI, "expected a number"),
         ("/v1/speak", {"url": "https://a.example"}, "text: is absent; expected a string"),
-        ("/dev/captioned_speech", {"text": "a"}, "is missing"),
+        ("/dev/captioned_speech", HI, "is missing"),
         ("/v1/jambonz", {"text": 1}, "text: is 1; expected a string"),
+        ("/v1/vapi", vapi(type="status-update"), "type: is 'status-update'; expected"),
+        ("/v1/vapi", vapi(text=None), "text: is absent"),
+        ("/v1/vapi", vapi(text=""), "text: "),
+        ("/v1/vapi", vapi(sampleRate="x"), "sampleRate: is 'x'"),
+        ("/v1/vapi", vapi(sampleRate=1), "sampleRate: "),
+        ("/v1/vapi", vapi(voiceId="zoe"), "voice is 'zoe'"),
+        ("/v1/vapi", vapi(voice={"voiceId": "zoe"}), "voice is 'zoe'"),
+        ("/v1/vapi", vapi(assistant={"voice": {"voiceId": "zoe"}}), "voice is 'zoe'"),
     ],
+    ids=lambda value: str(value)[:40] if isinstance(value, str) else "",
 )
 def test_a_wrong_request_says_what_is_expected(
     server: RunningServer, client: Client, path: str, fields: Any, message: str
 ) -> None:
     reply = client.post(server, fields, path=path)
-    assert reply.status == 400
+    assert reply.status == (404 if "zoe" in message else 400)
     assert message in json.loads(reply.read())["error"]["message"]
 
 
@@ -252,12 +275,66 @@ def test_a_wrong_request_says_what_is_expected(
 async def test_a_wrong_message_ends_the_connection(
     server: RunningServer, path: str, sent: dict[str, Any]
 ) -> None:
-    received = await converse(server.url + path, sent, until=lambda one: "rror" in one["type"])
-    assert "expected" in json.dumps(received[-1])
+    heard = await converse(server, path, sent, until=lambda one: "rror" in one["type"])
+    assert "expected" in json.dumps(heard[-1])
+
+
+def streamed(text: str) -> dict[str, Any]:
+    return {"type": "stream", "text": text}
+
+
+async def test_jambonz_hears_text_in_pieces(server: RunningServer, client: Client) -> None:
+    whole = client.speak(server, input=TEXT, sample_rate=8_000).read()
+    first, _, rest = TEXT.partition(" Is ")
+    pieces = streamed(first), {"type": "keepalive"}, streamed(f"Is {rest}")
+    audio = {"sample_rate": 8_000, "base64_encoding": False}
+    async with connected(server, JAMBONZ) as socket:
+        assert await socket.receive_json() == {"type": "connect", "data": audio}
+        for _ in range(2):
+            await send(socket, *pieces, streamed("\n"), FLUSH)
+            audio = b""
+            while len(audio) < len(whole):
+                audio += await socket.receive_bytes(timeout=WAIT_S)
+            assert audio == whole
+        await send(socket, STOP)
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("jambonz?language=de_DE", 400), ("jambonz?sampleRate=x", 400), ("speak?model=zoe", 404)],
+)
+async def test_a_call_is_refused_before_the_handshake(
+    server: RunningServer, path: str, status: int
+) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await converse(server, f"/v1/{path}")
+    assert refused.value.status == status
+
+
+async def test_jambonz_gets_errors_as_messages(server: RunningServer) -> None:
+    async with connected(server, JAMBONZ) as socket:
+        await socket.receive_json()
+        await send(socket, streamed("..."), FLUSH)
+        assert (await socket.receive_json())["type"] == "error"
+        await send(socket, {"type": "speak"})
+        assert "expected stream, flush" in (await socket.receive_json())["error"]
+
+
+def test_vapi_gets_samples_at_its_rate(server: RunningServer, client: Client) -> None:
+    expected = client.speak(server, input=TEXT, sample_rate=16_000).read()
+    long = {"artifact": {"messages": ["word " * 100] * 2_000}}  # the conversation so far
+    for path, fields in (
+        ("/v1/vapi", {}),
+        ("/v1/vapi", long),
+        ("/v1/vapi?voice=fake&language=en-US", {"voiceId": "ignored"}),
+    ):
+        reply = client.post(server, vapi(**fields), path=path)
+        assert reply.read() == expected
 
 
 def test_without_a_key_only_page_and_probes_answer(
-    start_server: Callable[..., RunningServer], client: Client
+    start_server: StartServer, client: Client
 ) -> None:
     def authorize(token: str) -> str:
         raise UnauthenticatedError("unknown")

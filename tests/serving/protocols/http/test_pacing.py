@@ -13,7 +13,7 @@ from dlpo_serving.errors import RequestError
 from dlpo_serving.protocols.http.pacing import LEAD_S, paced
 from dlpo_serving.synthesis.timing import MarkTiming
 from tests.serving.protocols.http.conftest import Client, RunningServer
-from tests.serving.spoken_by import converse
+from tests.serving.protocols.http.sockets import audio_of, converse
 
 MULAW = AudioFormat(Encoding.MULAW, 8_000)
 FRAME = 160  # bytes
@@ -80,10 +80,10 @@ async def test_a_socket_gives_the_same_audio_in_frames(
     server: RunningServer, client: Client
 ) -> None:
     begin = {"type": "begin", "input": TEXT, "response_format": "mulaw"}
-    received = await converse(server.url + SOCKET, begin, {"type": "end"})
+    received = await converse(server, SOCKET, begin, {"type": "end"})
     frames = [one for one in received if isinstance(one, bytes)]
     whole = client.speak(server, input=TEXT, response_format="mulaw").read()
-    assert b"".join(frames) == whole
+    assert audio_of(received) == whole
     assert {len(frame) for frame in frames[:-1]} == {FRAME}
     events = [one for one in received if isinstance(one, dict)]
     pieces = [one for one in events if one.get("bytes")]
@@ -94,7 +94,6 @@ async def test_a_socket_gives_the_same_audio_in_frames(
 
 
 async def test_another_pace_is_refused(server: RunningServer) -> None:
-    async with aiohttp.ClientSession() as session:
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await session.ws_connect(f"{server.url}{SOCKET}x")
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await converse(server, f"{SOCKET}x")
     assert refused.value.status == 400

@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests import browsing
 from tests.serving.conftest import GatedEngine
-from tests.serving.protocols.http.conftest import RunningServer
+from tests.serving.protocols.http.conftest import RunningServer, StartServer
 
 
 class Page(browsing.Page):
@@ -160,9 +160,7 @@ def test_a_word_is_put_right_and_speech_goes_on_from_anywhere(page: Page) -> Non
 
 
 def test_escape_stops_sound_and_work(
-    gated_engine: GatedEngine,
-    gated_server: Callable[..., RunningServer],
-    open_page: Callable[[RunningServer], Page],
+    gated_engine: GatedEngine, gated_server: StartServer, open_page: Callable[[RunningServer], Page]
 ) -> None:
     server = gated_server()
     page = open_page(server)
@@ -283,7 +281,7 @@ def test_a_phone_shows_voice_and_speak_at_once(page: Page) -> None:
 
 
 def test_a_server_that_asks_for_a_token_gets_one_from_the_page(
-    synthesizer: Synthesizer, browser: Chrome, start_server: Callable[..., RunningServer]
+    synthesizer: Synthesizer, browser: Chrome, start_server: StartServer
 ) -> None:
     server = start_server(synthesizer, authorize=lambda token: "me")
     browser.get(server.url)

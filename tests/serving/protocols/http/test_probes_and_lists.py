@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from importlib import resources
 
@@ -14,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dlpo_serving.protocols.http.requests import HttpLimits
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import rest_of
-from tests.serving.protocols.http.conftest import Client, RunningServer
+from tests.serving.protocols.http.conftest import Client, RunningServer, StartServer
 
 FILES = list(resources.files("dlpo_serving.protocols.http").joinpath("page").iterdir())
 PATHS = ["/" if file.name == "index.html" else f"/page/{file.name}" for file in FILES]
@@ -22,7 +21,7 @@ TIMEOUT_S = 20.0
 
 
 def test_probes_follow_the_voice(
-    client: Client, synthesizer: Synthesizer, start_server: Callable[..., RunningServer]
+    client: Client, synthesizer: Synthesizer, start_server: StartServer
 ) -> None:
     cold, server = start_server(None, show_metrics=False), start_server(synthesizer)
 
@@ -37,7 +36,7 @@ def test_probes_follow_the_voice(
 
 
 def test_prometheus_metrics_count_what_was_spoken(
-    client: Client, synthesizer: Synthesizer, start_server: Callable[..., RunningServer]
+    client: Client, synthesizer: Synthesizer, start_server: StartServer
 ) -> None:
     server = start_server(synthesizer)
     client.speak(server).read()
@@ -132,10 +131,7 @@ def test_a_file_that_has_not_changed_is_not_sent_again(
     ids=["nothing", "half a line", "half a header", "a line at a time"],
 )
 def test_a_connection_whose_request_does_not_come_is_closed(
-    sent: bytes,
-    dribbled: bytes,
-    start_server: Callable[..., RunningServer],
-    monkeypatch: pytest.MonkeyPatch,
+    sent: bytes, dribbled: bytes, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlpo_serving.protocols.http.server.IDLE_S", 0.2)
     server = start_server(None)
@@ -166,9 +162,7 @@ def test_a_connection_whose_request_does_not_come_is_closed(
     ids=["long line", "large header", "many headers", "TLS", "length -1", "smuggling"],
 )
 def test_malformed_http_is_a_400_without_traceback(
-    request_: bytes,
-    start_server: Callable[..., RunningServer],
-    caplog: pytest.LogCaptureFixture,
+    request_: bytes, start_server: StartServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = start_server(None)
     with (
@@ -184,10 +178,7 @@ def test_malformed_http_is_a_400_without_traceback(
 
 
 def test_only_pages_of_chosen_origins_may_read_replies(
-    client: Client,
-    server: RunningServer,
-    synthesizer: Synthesizer,
-    start_server: Callable[..., RunningServer],
+    client: Client, server: RunningServer, synthesizer: Synthesizer, start_server: StartServer
 ) -> None:
     friend, stranger = "https://app.example", "https://else.example"
     open_server = start_server(synthesizer, HttpLimits(origins=(friend,)))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import runpy
 import wave
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,8 @@ from dlpo_serving.protocols.http import speech_socket
 from dlpo_serving.protocols.http.requests import HttpLimits
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import GatedEngine
-from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer, us_alone
-from tests.serving.protocols.http.sockets import connected, send
+from tests.serving.protocols.http.conftest import TEXT, Client, RunningServer, StartServer, us_alone
+from tests.serving.protocols.http.sockets import audio_of, connected, converse, received, send
 
 OWN = "/v1/audio/speech/stream"
 CONTEXTS = "/v1/text-to-speech/hpp4J3VqNfWAUOO0d1Us/multi-stream-input?output_format=pcm_24000"
@@ -27,28 +25,15 @@ BEGIN = {"type": "begin", "seed": 3}
 Events = list[dict[str, Any]]
 
 
-async def replies(socket: aiohttp.ClientWebSocketResponse) -> tuple[list[dict[str, Any]], bytes]:
-    """All messages until the server closes, and the binary ones joined."""
-    messages, audio = [], b""
-    async for message in socket:
-        if message.type is aiohttp.WSMsgType.TEXT:
-            messages.append(json.loads(message.data))
-        else:
-            audio += message.data
-    return messages, audio
+async def spoken(
+    server: RunningServer, *sent: Any, path: str = OWN, **headers: str
+) -> tuple[Events, bytes]:
+    """The events and the audio that messages get."""
+    return parted(await converse(server, path, *sent, **headers))
 
 
-def converse(
-    server: RunningServer, *sent: dict[str, Any] | str | bytes, path: str = OWN, **headers: str
-) -> tuple[list[dict[str, Any]], bytes]:
-    """Send messages and read the replies to the end."""
-
-    async def run() -> tuple[list[dict[str, Any]], bytes]:
-        async with connected(server, path, **headers) as socket:
-            await send(socket, *sent)
-            return await replies(socket)
-
-    return asyncio.run(asyncio.wait_for(run(), WAIT_S))
+def parted(received: list[Any]) -> tuple[Events, bytes]:
+    return [one for one in received if isinstance(one, dict)], audio_of(received)
 
 
 def pieces(text: str = TEXT, size: int = 7) -> list[dict[str, Any]]:
@@ -56,9 +41,9 @@ def pieces(text: str = TEXT, size: int = 7) -> list[dict[str, Any]]:
     return [*({"type": "text", "text": part} for part in parts), {"type": "end"}]
 
 
-def test_text_in_pieces_equals_the_speech_route(server: RunningServer, client: Client) -> None:
+async def test_text_in_pieces_equals_the_route(server: RunningServer, client: Client) -> None:
     whole = client.speak(server, seed=3).read()
-    messages, audio = converse(
+    messages, audio = await spoken(
         server, {**BEGIN, "sample_rate": 24_000, "audio": None, "response_format": None}, *pieces()
     )
     assert audio == whole
@@ -69,7 +54,7 @@ def test_text_in_pieces_equals_the_speech_route(server: RunningServer, client: C
     assert [TEXT[w["start_character"] : w["stop_character"]].strip(".,? ") for w in words][:3] == [
         "Noise", "becomes", "speech",
     ]  # fmt: skip
-    encoded, none = converse(
+    encoded, none = await spoken(
         server, {**BEGIN, "sample_rate": 24_000, "audio": "base64", "input": TEXT}, {"type": "end"}
     )
     assert none == b""
@@ -133,24 +118,25 @@ async def test_an_utterance_may_follow_before_the_end_of_the_last(server: Runnin
     assert first == second != b""
 
 
-def test_a_field_that_a_conversation_has_no_use_for_is_warned_of(server: RunningServer) -> None:
-    info, *_ = converse(server, {**BEGIN, "stream_format": "sse", "input": "Hi."}, {"type": "end"})[
-        0
-    ]
+async def test_a_field_that_a_conversation_has_no_use_for_is_warned_of(
+    server: RunningServer,
+) -> None:
+    begin = {**BEGIN, "stream_format": "sse", "input": "Hi."}
+    info, *_ = await converse(server, OWN, begin, {"type": "end"})
     assert info["warnings"] == ["unknown fields were ignored: 'stream_format'"]
 
 
-def test_a_whole_document_is_taken(server: RunningServer, client: Client) -> None:
+async def test_a_whole_document_is_taken(server: RunningServer, client: Client) -> None:
     document = "<speak>Noise <break time='300ms'/> becomes speech.</speak>"
     whole = client.speak(server, input=document, seed=3).read()
     begin = {**BEGIN, "sample_rate": 24_000, "input": document, "audio": None}
     for sent in ([begin], [begin, {"type": "end"}]):
-        messages, audio = converse(server, *sent)
+        messages, audio = await spoken(server, *sent)
         assert (messages[-1]["type"], audio) == ("speech.done", whole)
 
 
 async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
-    gated_server: Callable[[], RunningServer], gated_engine: GatedEngine
+    gated_server: StartServer, gated_engine: GatedEngine
 ) -> None:
     async with connected(gated_server(), OWN) as socket:
         await send(socket, {**BEGIN, "input": "First words. " * 40}, {"type": "end"})
@@ -159,7 +145,7 @@ async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
         chunk = await socket.receive_json()
         await socket.receive_bytes()
         await send(socket, {"type": "cancel", "played_s": chunk["words"][0]["start_s"]})
-        (*_, cancelled), audio = await replies(socket)
+        (*_, cancelled), audio = parted(await received(socket))
     gated_engine.free()
     assert audio == b""
     assert cancelled["type"] == "speech.cancelled"
@@ -182,30 +168,29 @@ async def test_a_cancel_stops_the_audio_and_says_what_was_heard(
         ([BEGIN, {"type": "cancel", "played_s": -1}], "played_s", "0 or more"),
     ],
 )
-def test_a_wrong_message_is_named_and_ends_the_connection(
+async def test_a_wrong_message_is_named_and_ends_the_connection(
     server: RunningServer, sent: list[dict[str, Any] | str | bytes], param: str | None, message: str
 ) -> None:
-    *_, last = converse(server, *sent)[0]
+    *_, last = await converse(server, OWN, *sent)
     assert last["type"] == "error"
     assert last["error"]["param"] == param
     assert message in last["error"]["message"]
 
 
-def test_origins_are_checked(
-    start_server: Callable[..., RunningServer],
-) -> None:
+async def test_origins_are_checked(start_server: StartServer) -> None:
     app, known = "https://app.example", {"Authorization": "Bearer secret"}
     server = start_server(fake_voice(), HttpLimits(origins=(app,)), authorize=us_alone)
     for origin in ("https://evil.example", "http://["):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            converse(server, BEGIN, **known, Origin=origin)
+            await converse(server, OWN, BEGIN, **known, Origin=origin)
         assert refused.value.status == 403
     ours = ({**known, "Origin": origin} for origin in (app, server.url))
     for headers in ({"xi-api-key": "secret"}, *ours):  # a key of any API opens each
-        assert converse(server, BEGIN, *pieces(), **headers)[0][-1]["type"] == "speech.done"
+        *_, last = await converse(server, OWN, BEGIN, *pieces(), **headers)
+        assert last["type"] == "speech.done"
 
 
-def test_contexts_of_one_connection_are_spoken_each_for_itself(
+async def test_contexts_of_one_connection_are_spoken_each_for_itself(
     server: RunningServer, client: Client
 ) -> None:
     whole = client.speak(server, voice="").read()
@@ -215,29 +200,26 @@ def test_contexts_of_one_connection_are_spoken_each_for_itself(
     refused = {"text": "<speak>Not in pieces.</speak>", "context_id": "refused"}
     alive = [{"text": ""}, {"text": "", "context_id": "a"}, {"context_id": "c", "flush": True}]
 
-    async def run() -> dict[str, list[dict[str, Any]]]:
-        heard: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-        async with connected(server, CONTEXTS) as socket:
-            end = {"context_id": "a", "close_context": True}, {"close_socket": True}
-            await send(socket, *begin, *alive, refused, *text, *end)
-            while not all(came and came[-1]["isFinal"] for came in heard.values()):
-                message = await socket.receive_json()
-                if message["contextId"] == "refused":
-                    assert "SSML" in message["message"]  # and the others go on
-                else:
-                    heard[message["contextId"]].append(message)
-        return heard
-
-    for *chunks, _ in asyncio.run(asyncio.wait_for(run(), WAIT_S)).values():
+    heard: dict[str, Events] = {name: [] for name in names}
+    async with connected(server, CONTEXTS) as socket:
+        end = {"context_id": "a", "close_context": True}, {"close_socket": True}
+        await send(socket, *begin, *alive, refused, *text, *end)
+        while not all(came and came[-1]["isFinal"] for came in heard.values()):
+            message = await socket.receive_json()
+            if message["contextId"] == "refused":
+                assert "SSML" in message["message"]  # and the others go on
+            else:
+                heard[message["contextId"]].append(message)
+    for *chunks, _ in heard.values():
         assert b"".join(base64.b64decode(chunk["audio"]) for chunk in chunks) == whole
-    server.call(asyncio.wait_for(server.service._idle.wait(), WAIT_S))
+    await asyncio.to_thread(server.call, asyncio.wait_for(server.service._idle.wait(), WAIT_S))
     many = [{"text": " ", "context_id": str(number)} for number in range(6)]
-    assert "one more than the 5" in converse(server, *many, path=CONTEXTS)[0][-1]["message"]
+    assert "one more than the 5" in (await converse(server, CONTEXTS, *many))[-1]["message"]
 
 
 @pytest.mark.parametrize("leaves", [False, True])
 async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
-    gated_server: Callable[..., RunningServer], gated_engine: GatedEngine, leaves: bool
+    gated_server: StartServer, gated_engine: GatedEngine, leaves: bool
 ) -> None:
     server = gated_server()
     async with connected(server, CONTEXTS, autoping=False) as socket:
@@ -254,14 +236,14 @@ async def test_a_socket_that_is_to_close_is_read_until_all_is_spoken(
             await socket.ping()
             assert (await socket.receive(timeout=WAIT_S)).type is aiohttp.WSMsgType.PONG
             gated_engine.free()
-            assert (await replies(socket))[0][-1]["isFinal"]
+            assert (await received(socket))[-1]["isFinal"]
 
 
-def test_a_silent_connection_for_several_utterances_ends(
+async def test_a_silent_connection_for_several_utterances_ends(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(speech_socket, "IDLE_S", 0.01)
-    assert "no message came within 0.01 s" in json.dumps(converse(server, path=CONTEXTS)[0][-1])
+    assert "no message came within 0.01 s" in str((await converse(server, CONTEXTS))[-1])
 
 
 def test_the_example_writes_what_it_heard(server: RunningServer, tmp_path: Path) -> None:

@@ -1,15 +1,10 @@
-"""`nvidia.riva.tts` as NVIDIA's own client, Pipecat and LiveKit see it."""
+"""`nvidia.riva.tts` as its callers see it; NVIDIA's own client has the same messages."""
 
 from __future__ import annotations
 
 import base64
-import json
 import queue
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,115 +15,81 @@ from dlpo.audio import to_pcm16
 from dlpo_serving.encodings.formats import Encoding
 from dlpo_serving.protocols.riva.proto import riva_audio_pb2, riva_common_pb2, riva_tts_pb2
 from dlpo_serving.protocols.riva.proto.riva_tts_pb2 import (
+    RivaSynthesisConfigRequest,
+    RivaSynthesisConfigResponse,
     SynthesizeSpeechRequest,
     SynthesizeSpeechResponse,
 )
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices.synthesizer import Synthesizer
-from tests.callers import WAIT_S, python_of, refusal
+from tests.callers import WAIT_S, Refusal, python_of, refusal
 from tests.decoders import decode_stream
 from tests.serving.conftest import RunningServer
 
 SERVICE = "/nvidia.riva.tts.RivaSpeechSynthesis"
 TEXT = "Noise becomes speech, step by step. Is it not strange?"
-
-
-DRIVER = Path(__file__).with_name("riva_process.py")
 SSML = "\n<?xml version='1.0'?>\n<speak\n>One <sub alias='cat'>fish</sub>.</speak>"
 SETTINGS = {"speed": "1.25", "pitch_semitones": "-2", "volume_db": "-6", "seed": "7", "steps": "1"}
 FILES = (riva_audio_pb2, riva_common_pb2, riva_tts_pb2)
-Online = Callable[..., Iterator[SynthesizeSpeechResponse]]
+PRINTED = """
+import base64, importlib
+for name in ("audio", "common", "tts"):
+    file = importlib.import_module(f"riva.client.proto.riva_{name}_pb2")
+    print(base64.b64encode(file.DESCRIPTOR.serialized_pb).decode())
+"""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What came of one call."""
+class Stub:
+    """The methods of the service."""
 
-    code: str
-    details: str
-    raw: list[Any]
+    def __init__(self, server: RunningServer) -> None:
+        types = SynthesizeSpeechRequest.SerializeToString, SynthesizeSpeechResponse.FromString
+        self.unary = server.channel.unary_unary(f"{SERVICE}/Synthesize", *types)
+        self.online = server.channel.stream_stream(f"{SERVICE}/SynthesizeOnline", *types)
+        self.config = server.channel.unary_unary(
+            f"{SERVICE}/GetRivaSynthesisConfig",
+            RivaSynthesisConfigRequest.SerializeToString,
+            RivaSynthesisConfigResponse.FromString,
+        )
 
-    @property
-    def replies(self) -> list[Any]:
-        """The fields of each SynthesizeSpeechResponse, as the client saw it."""
-        found = [SimpleNamespace(**fields) for fields in self.raw]
-        for reply in found:
-            reply.audio = base64.b64decode(reply.audio)
-        return found
+    def say(self, **fields: Any) -> SynthesizeSpeechResponse:
+        return self.unary(SynthesizeSpeechRequest(**fields), timeout=WAIT_S)
 
-    @property
-    def audio(self) -> bytes:
-        return b"".join(reply.audio for reply in self.replies)
+    def stream(self, *requests: dict[str, Any]) -> list[SynthesizeSpeechResponse]:
+        sent = [SynthesizeSpeechRequest(**fields) for fields in requests]
+        return list(self.online(iter(sent), timeout=WAIT_S))
 
-
-RivaClient = Callable[..., Answer]
-
-
-@pytest.fixture(scope="session")
-def riva_client() -> Iterator[RivaClient]:
-    """The client's process: `riva_client(address, "synthesize", arguments={...})` is a call."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([python_of("riva"), str(DRIVER)], text=True, **pipes) as process:
-
-        def call(address: str, do: str, **call: Any) -> Answer:
-            process.stdin.write(json.dumps({"address": address, "do": do, **call}) + "\n")
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())
-            return Answer(answer["code"], answer["details"], answer["replies"])
-
-        yield call
-        process.stdin.close()  # it ends at the end of its input
+    def refusal(self, *requests: dict[str, Any]) -> Refusal:
+        return refusal(self.online, iter(SynthesizeSpeechRequest(**one) for one in requests))
 
 
 @pytest.fixture
-def online(server: RunningServer) -> Online:
-    """SynthesizeOnline, called with our own stubs."""
-    return server.channel.stream_stream(
-        f"{SERVICE}/SynthesizeOnline",
-        SynthesizeSpeechRequest.SerializeToString,
-        SynthesizeSpeechResponse.FromString,
-    )
+def riva(server: RunningServer) -> Stub:
+    return Stub(server)
+
+
+def audio_of(replies: list[SynthesizeSpeechResponse]) -> bytes:
+    return b"".join(reply.audio for reply in replies)
 
 
 def samples(audio: bytes) -> np.ndarray:
     return np.frombuffer(audio, "<i2")
 
 
-def test_the_unary_reply_and_the_stream_are_the_offline_audio(
-    server: RunningServer, riva_client: RivaClient, synthesizer: Synthesizer
-) -> None:
-    unary = riva_client(server.address, "synthesize", arguments={"text": TEXT})
-    stream = riva_client(server.address, "synthesize_online", arguments={"text": TEXT})
-
-    assert (unary.code, unary.details) == ("OK", "")
-    assert len(stream.replies) > 2
-    assert stream.audio == unary.audio
-    expected = synthesizer.speak(SpeechRequest(TEXT))
-    np.testing.assert_array_equal(samples(unary.audio), to_pcm16(expected))
-    (reply,) = unary.replies
-    assert reply.words == []  # nobody asked
-    assert len(reply.predicted_durations) == len(reply.processed_text.split())
-
-
-def test_texts_of_one_call_are_spoken_in_order_as_one_audio(
-    server: RunningServer, riva_client: RivaClient
-) -> None:
-    requests = [{"text": "One fish."}, {"text": "..."}, {"text": "A red fish."}]
-
-    answer = riva_client(server.address, "raw_online", requests=requests, ids=["a", "b", "c"])
-
-    whole = riva_client(server.address, "synthesize", arguments={"text": "One fish. A red fish."})
-    assert answer.audio == whole.audio
-    ids = [reply.id for reply in answer.replies]
+def test_texts_of_one_call_are_spoken_in_order_as_one_audio(riva: Stub) -> None:
+    texts = {"a": "One fish.", "b": "...", "c": "A red fish."}
+    replies = riva.stream(*({"text": text, "id": {"value": id}} for id, text in texts.items()))
+    assert audio_of(replies) == riva.say(text="One fish. A red fish.").audio
+    ids = [reply.id.value for reply in replies]
     assert ids == sorted(ids)
     assert set(ids) == {"a", "c"}
-    reported = [(reply.text, reply.processed_text) for reply in answer.replies if reply.text]
+    reported = [(one.meta.text, one.meta.processed_text) for one in replies if one.meta.text]
     assert reported == [("One fish.", "one fish"), ("A red fish.", "a red fish")]
 
 
-def test_a_text_is_spoken_before_the_next_one_comes(online: Online) -> None:
+def test_a_text_is_spoken_before_the_next_one_comes(riva: Stub) -> None:
     texts: queue.Queue[SynthesizeSpeechRequest | None] = queue.Queue()
-    replies = online(iter(texts.get, None), timeout=WAIT_S)
+    replies = riva.online(iter(texts.get, None), timeout=WAIT_S)
 
     texts.put(SynthesizeSpeechRequest(text="One fish."))
     assert next(replies).meta.processed_text == "one fish"
@@ -148,25 +109,16 @@ def test_a_text_is_spoken_before_the_next_one_comes(online: Online) -> None:
         *(("OGGOPUS", Encoding.OPUS_FRAMED, rate) for rate in (8_000, 22_050, 44_100, 48_000)),
     ],
 )
-def test_every_encoding_of_the_client_holds_the_audio(
-    server: RunningServer,
-    riva_client: RivaClient,
-    synthesizer: Synthesizer,
-    encoding: str,
-    ours: Encoding,
-    rate_hz: int,
+def test_every_encoding_holds_the_audio(
+    riva: Stub, synthesizer: Synthesizer, encoding: str, ours: Encoding, rate_hz: int
 ) -> None:
-    arguments = {"text": "One fish, two fish.", "encoding": encoding, "sample_rate_hz": rate_hz}
-
-    unary = riva_client(server.address, "synthesize", arguments=arguments)
-    stream = riva_client(server.address, "synthesize_online", arguments=arguments)
-
-    length_s = len(synthesizer.speak(SpeechRequest(arguments["text"]))) / 22_050
-    assert unary.code == "OK"
-    heard = decode_stream(unary.audio, ours, rate_hz)
+    asked = {"text": "One fish, two fish.", "encoding": encoding, "sample_rate_hz": rate_hz}
+    heard = decode_stream(riva.say(**asked).audio, ours, rate_hz)
+    length_s = len(synthesizer.speak(SpeechRequest(asked["text"]))) / 22_050
     heard_hz = 48_000 if ours is Encoding.OPUS_FRAMED else rate_hz
     assert len(heard) / heard_hz == pytest.approx(length_s, abs=0.05)  # of a last frame
-    np.testing.assert_array_equal(decode_stream(stream.audio, ours, rate_hz), heard)
+    streamed = decode_stream(audio_of(riva.stream(asked)), ours, rate_hz)
+    np.testing.assert_array_equal(streamed, heard)
 
 
 @pytest.mark.parametrize(
@@ -178,54 +130,40 @@ def test_every_encoding_of_the_client_holds_the_audio(
             SpeechRequest(TEXT, 1.25, -2.0, 7, 1, volume_db=-6.0),
         ),
         (
-            {"text": "A dlpo sings.", "custom_dictionary": {"dlpo": "diːˈɛl", "fish": "fɪʃ"}},
+            {"text": "A dlpo sings.", "custom_dictionary": "dlpo  diːˈɛl,fish  fɪʃ"},
             SpeechRequest("A dlpo sings.", dictionary={"dlpo": "D IY0 EH1 L"}),
         ),
     ],
     ids=["SSML", "settings by name", "a dictionary in IPA"],
 )
 def test_what_a_caller_asks_for_is_that_of_dlpo(
-    server: RunningServer,
-    riva_client: RivaClient,
-    synthesizer: Synthesizer,
-    asked: dict[str, Any],
-    ours: SpeechRequest,
+    riva: Stub, synthesizer: Synthesizer, asked: dict[str, Any], ours: SpeechRequest
 ) -> None:
-    answer = riva_client(server.address, "synthesize", arguments=asked)
+    np.testing.assert_array_equal(
+        samples(riva.say(**asked).audio), to_pcm16(synthesizer.speak(ours))
+    )
 
-    np.testing.assert_array_equal(samples(answer.audio), to_pcm16(synthesizer.speak(ours)))
 
-
-def test_words_have_times_in_milliseconds_of_the_whole_call(
-    server: RunningServer, riva_client: RivaClient
-) -> None:
-    requests = [
-        {"text": text, "enable_word_time_offsets": True, "sample_rate_hz": 44_100}
-        for text in ("One fish.", "A red fish.")
-    ]
-
-    answer = riva_client(server.address, "raw_online", requests=requests)
-
-    words = [word for reply in answer.replies for word in reply.words]
-    assert [word for word, _, _ in words] == ["one", "fish", "a", "red", "fish"]
-    times = [time for _, start, end in words for time in (start, end)]
+def test_words_have_times_in_milliseconds_of_the_whole_call(riva: Stub) -> None:
+    asked = {"enable_word_time_offsets": True, "sample_rate_hz": 44_100}
+    replies = riva.stream({"text": "One fish.", **asked}, {"text": "A red fish.", **asked})
+    words = [word for reply in replies for word in reply.meta.words]
+    assert [word.word for word in words] == ["one", "fish", "a", "red", "fish"]
+    times = [time for word in words for time in (word.start_time, word.end_time)]
     assert times == sorted(times)
-    assert times[-1] <= 1000 * len(answer.audio) / 2 / 44_100
-    durations = [s for reply in answer.replies for s in reply.predicted_durations]
-    np.testing.assert_allclose(durations, [(b - a) / 1000 for _, a, b in words], atol=0.001)
+    assert times[-1] <= 1000 * len(audio_of(replies)) / 2 / 44_100
+    durations = [s for reply in replies for s in reply.meta.predicted_durations]
+    lasted = [(word.end_time - word.start_time) / 1000 for word in words]
+    np.testing.assert_allclose(durations, lasted, atol=0.001)
+    assert not riva.say(text="One fish.").meta.words  # nobody asked
 
 
-def test_voices_are_listed_as_clients_read_them(
-    server: RunningServer, riva_client: RivaClient
-) -> None:
-    answer = riva_client(server.address, "synthesis_config")
-
-    (voice,) = answer.raw
-    assert voice["model_name"] == "fake"
-    assert voice["parameters"]["language_code"] == "en-US"
-    for name, code in (("dlpo.fake", "OK"), ("German-DE.Male-1", "NOT_FOUND")):
-        named = {"text": "One fish.", "voice_name": name}
-        assert riva_client(server.address, "synthesize", arguments=named).code == code
+def test_voices_are_listed_as_clients_read_them(riva: Stub) -> None:
+    (voice,) = riva.config(RivaSynthesisConfigRequest(), timeout=WAIT_S).model_config
+    assert (voice.model_name, voice.parameters["language_code"]) == ("fake", "en-US")
+    assert riva.say(text="One fish.", voice_name="dlpo.fake").audio
+    named = {"text": "One fish.", "voice_name": "German-DE.Male-1"}
+    assert riva.refusal(named).code == "NOT_FOUND"
 
 
 @pytest.mark.parametrize(
@@ -246,21 +184,14 @@ def test_voices_are_listed_as_clients_read_them(
     ],
 )
 def test_what_dlpo_cannot_do_is_refused_by_the_name_of_the_field(
-    online: Online, changed: dict[str, Any], field: str
+    riva: Stub, changed: dict[str, Any], field: str
 ) -> None:
-    request = SynthesizeSpeechRequest(**{"text": "One fish.", **changed})
-
-    refused = refusal(online, iter([request]))
-
+    refused = riva.refusal({"text": "One fish.", **changed})
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
 
 
-def test_settings_that_change_within_a_call_end_it(online: Online) -> None:
-    rates = (0, 8_000)
-    requests = [SynthesizeSpeechRequest(text="One fish.", sample_rate_hz=rate) for rate in rates]
-
-    refused = refusal(online, iter(requests))
-
+def test_settings_that_change_within_a_call_end_it(riva: Stub) -> None:
+    refused = riva.refusal({"text": "One fish."}, {"text": "Two.", "sample_rate_hz": 8_000})
     assert refused.code == "INVALID_ARGUMENT"
     assert "settings" in refused.message
 
@@ -279,10 +210,10 @@ def fields_of(file: FileDescriptorProto) -> dict[str, tuple[int, int, int, str]]
     return found
 
 
-def test_descriptors_are_those_of_the_client(riva_client: RivaClient) -> None:
-    answer = riva_client("nowhere:1", "descriptors")
-
-    for ours, encoded in zip(FILES, answer.raw, strict=True):
+@pytest.mark.full
+def test_descriptors_are_those_of_nvidias_client() -> None:
+    printed = subprocess.check_output([python_of("riva"), "-c", PRINTED], text=True)
+    for ours, encoded in zip(FILES, printed.split(), strict=True):
         theirs = FileDescriptorProto.FromString(base64.b64decode(encoded))
         mine = FileDescriptorProto()
         ours.DESCRIPTOR.CopyToProto(mine)

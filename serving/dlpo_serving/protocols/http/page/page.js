@@ -350,7 +350,7 @@ function showClock(heard) {
 }
 
 function clearFigures() {
-  for (const id of ["first-audio", "faster", "rtf", "length", "underruns"]) $(id).textContent = "–";
+  for (const id of ["first-audio", "faster", "rtf", "length", "underruns"]) $(id).textContent = "";
   $("clock").textContent = "";
 }
 

@@ -1,7 +1,8 @@
-"""Every command of `dlpo` that the docs name exists, and so do its options."""
+"""Commands and options, tests, files and functions that the docs name exist."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dlpo_serving.settings.sources import settings_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 OF_THE_PAST = ("CHANGELOG.md",)
+SECURITY = (ROOT / "docs/security.md").read_text("utf-8")
 PAGES = sorted(
     str(page.relative_to(ROOT))
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
@@ -63,3 +65,32 @@ def test_commands_of_a_page_and_their_options_exist(page: str) -> None:
 
     assert not wrong
     assert not alone - options_of(COMMANDS) - FOREIGN
+
+
+def test_every_stop_of_the_map_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    stops = re.findall(r"`([\w/]+\.py)(?::([\w.]+))?`", text)
+    assert len(stops) > 20
+    for path, name in stops:
+        found: Any = ast.parse((ROOT / path).read_text("utf-8"))
+        for part in filter(None, name.split(".")):  # a class and its method
+            found = next((n for n in found.body if getattr(n, "name", None) == part), None)
+            assert found, f"{path}:{name}"
+
+
+def test_every_test_that_the_page_names_is_there() -> None:
+    named, missing = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", SECURITY), []
+    for file, function in named:
+        (path, *_) = [p for p in (ROOT / "tests" / file, ROOT / file) if p.exists()] or [None]
+        if not (path and re.search(rf"^(async )?def {function}\b", path.read_text("utf-8"), re.M)):
+            missing.append(f"{file}::{function}")
+
+    assert len(named) > 30
+    assert missing == []
+
+
+def test_every_row_of_the_table_names_a_test() -> None:
+    _, _, rest = SECURITY.partition("## What is enforced")
+    rows = [line for line in rest.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+
+    assert [row for row in rows[1:] if ".py" not in row and "---" not in row] == []
