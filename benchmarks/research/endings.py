@@ -70,7 +70,7 @@ ARMS: Mapping[str, dict[str, Any]] = {
 }
 """Label -> what differs from `endings_objective` and `EndingsTuning`."""
 BENT_ST = (6.0, 10.0)  # semitones by which the rules bend a question's end; the last is learned
-RISES = (1.0, 2.0)  # semitones that questions' ends have come up by, where arms are read
+RISES = (1.0, 1.5, 2.0)  # semitones that questions' ends have come up by, where arms are read
 DRAWS = 4  # of each text and voice
 DRAWS_OF_RECORDING = 4
 KINDS: Mapping[str, EndingKind] = {
