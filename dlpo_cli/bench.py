@@ -60,7 +60,7 @@ def run_bench(
 ) -> None:
     """Measure, watch the machine, show the tables, and write a record if that was requested."""
     from dlpo_bench.record import check_recordable, write_record
-    from dlpo_bench.report.sections import shown
+    from dlpo_bench.report.page import shown
     from dlpo_bench.tables import show
 
     if record:
@@ -106,7 +106,7 @@ def stream(options: LoadOptions, record: Record = False, out: Out = RECORDS) -> 
     with needs("serve"), needs("bench"):
         from dlpo_bench.load.capacity import chosen, measure, write_records
         from dlpo_bench.record import check_recordable
-        from dlpo_bench.report.sections import shown_load
+        from dlpo_bench.report.page import shown_load
         from dlpo_bench.tables import show
 
     if record:

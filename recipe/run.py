@@ -14,9 +14,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,6 @@ from filelock import FileLock, Timeout
 from dlpo.commit import current_commit
 from dlpo.config.strict import from_dict
 from dlpo.errors import ConfigError
-from recipe.signals import on_stop
 from recipe.stages import Job
 
 LOG = "recipe.jsonl"
@@ -187,3 +186,14 @@ def core_hours(attempts: Sequence[Attempt]) -> Mapping[str, float]:
     for one in attempts:
         spent[one.job] = spent.get(one.job, 0.0) + one.cpu_s / 3600
     return spent
+
+
+@contextmanager
+def on_stop(stop: Callable[..., None]) -> Iterator[None]:
+    """Within the block, SIGINT and SIGTERM call `stop`."""
+    before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -126,8 +126,6 @@ class LoadOptions:
     """Seconds of ramp-up before it."""
     first_audio_limit_ms: Annotated[float, Range(ge=1), OfLoad] = 300.0
     """Highest p95 that passes."""
-    attempts: Annotated[Count, OfLoad] = 1
-    """Tries per level of streams."""
     start_listeners: Annotated[Count, OfLoad] = 8
     """First level of streams."""
     most_listeners: Annotated[Count, OfLoad] = 256

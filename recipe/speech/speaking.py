@@ -14,7 +14,7 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import IO
 
-from recipe.signals import on_stop
+from recipe.run import on_stop
 from recipe.speech import plan, store
 from recipe.speech.kokoro import ENGINE, GRAPH, CannotSpeakError, Kokoro, Reader, published_network
 from recipe.speech.prompts import synthetic_prompts

@@ -38,7 +38,7 @@ from dlpo_bench.load.levels import (
 )
 from dlpo_bench.load.single import READINGS, measure_soak, measure_tokens, speak_all
 from dlpo_bench.options import LoadOptions
-from dlpo_bench.report.sections import shown_load
+from dlpo_bench.report.page import shown_load
 from tests.callers import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

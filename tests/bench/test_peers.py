@@ -13,7 +13,7 @@ from dlpo_bench.machine import choose_cores
 from dlpo_bench.options import PeersOptions
 from dlpo_bench.peers import measure
 from dlpo_bench.peers.measure import Peer, compare_peers, own_voice, peer_process
-from dlpo_bench.report.sections import shown
+from dlpo_bench.report.page import shown
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="holds processes to a core")
 

@@ -105,7 +105,9 @@ def test_report_and_export_of_sent_answers(folder: Path, ballot: Ballot, tmp_pat
     result = listen("report", folder, first, sent)
 
     assert result.exit_code == 0, result.stderr
-    assert "| hum | 4 | 80% [28%, 99%] |" in (folder / "report.md").read_text()
+    text = (folder / "report.md").read_text()
+    assert "| hum | 4 | 80% [28%, 99%] |" in text
+    assert "**Undecided**" in text
     assert "sent.jsonl:3: not an answer" in result.stdout
     report = json.loads((folder / "report.json").read_text())
     assert (report["a"]["count"], report["raters"]) == (4, ["Ann", "Bob"])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dlpo_bench.listening.answers import Collected
-from dlpo_bench.listening.report import make_report, write_report
+from dlpo_bench.listening.report import escaped, make_report
 from tests.listening.conftest import Ballot
 
 
@@ -45,18 +42,5 @@ def test_a_rater_who_comes_twice_is_one_rater(ballot: Ballot) -> None:
     assert [one.count for one in (report.a, report.b)] == [1 + 2 * 3, 2]
 
 
-def test_the_report_is_written_for_people_and_programs(folder: Path, ballot: Ballot) -> None:
-    sitting = ballot.sitting(1, "Ann", ["a", "same", "same"])
-    unread = "f:3: <script>[x](y)"
-
-    write_report(report := make_report(ballot.key, collected(sitting, problems=(unread,))), folder)
-
-    text = (folder / "report.md").read_text("utf-8")
-    assert "| hum | 1 | 33% [1%, 91%] |" in text
-    assert "**Undecided**" in text
-    assert "1 lines could not be read" in text
-    assert "<script>" not in text
-    assert r"- f:3: &lt;script>\[x\](y)" in text
-    content = json.loads((folder / "report.json").read_text("utf-8"))
-    assert content == json.loads(json.dumps(asdict(report)))
-    assert content["a"]["count"] == 1
+def test_what_raters_sent_becomes_no_markup() -> None:
+    assert escaped("f:3: <script>[x](y)") == r"f:3: &lt;script>\[x\](y)"

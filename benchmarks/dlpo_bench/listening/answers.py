@@ -166,41 +166,28 @@ def read_answers(files: Sequence[Path], key: AnswerKey) -> Collected:
     Raises:
         DataError: a file can't be read, or holds answers to another test.
     """
-    read = [read_file(path, key) for path in files]
-    answers = [answer for found, _ in read for answer in found]
-    unread = tuple(line for _, wrong in read for line in wrong)
-    return Collected(tuple(_latest(answers, key)), unread)
-
-
-def read_file(path: Path, key: AnswerKey) -> tuple[list[RaterAnswer], list[str]]:
-    """Read the answers of one file, in every revision, and the problems of unreadable lines.
-
-    Raises:
-        DataError: the file can't be read, or holds answers to another test.
-    """
-    with reading(path, "answers"):
-        lines = path.read_bytes().split(b"\n")
-    answers, wrong = [], []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            answers += [parse_answer(one, key) for one in _sent(line)]
-        except OtherTestError as error:
-            raise DataError(f"{path}: {error}: report it with its own test's folder") from error
-        except InputError as error:
-            wrong.append(f"{path}:{number}: {error}")
-    return answers, wrong
+    answers, unread = list[RaterAnswer](), list[str]()
+    for path in files:
+        with reading(path, "answers"):
+            lines = path.read_bytes().split(b"\n")
+        for number, line in enumerate(lines, 1):
+            try:
+                answers += [parse_answer(one, key) for one in _sent(line)]
+            except OtherTestError as error:
+                raise DataError(f"{path}: {error}: report it with its own test's folder") from error
+            except InputError as error:
+                unread.append(f"{path}:{number}: {error}")
+    return Collected(tuple(_latest(answers, key)), tuple(unread))
 
 
 def _sent(line: bytes) -> list[bytes]:
-    """The answers of a line: itself, or those of the link that the page made of them.
+    """The answers of a line: none, itself, or those of the link that the page made of them.
 
     Raises:
         InputError: the link is damaged.
     """
     if (link := LINK.search(line)) is None:
-        return [line]
+        return [line] if line.strip() else []
     packed = link[1] + b"=" * (-len(link[1]) % 4)
     try:
         reader = zlib.decompressobj(-zlib.MAX_WBITS)

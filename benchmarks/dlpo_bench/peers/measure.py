@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import venv
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -298,7 +299,7 @@ def compare_peers(
     """
     skipped: dict[str, str] = {}
     running: dict[str, tuple[Peer, PeerProcess]] = {}
-    samples: dict[str, Samples] = {}
+    samples: dict[str, Samples] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     with ExitStack() as stack:
         for peer in (ours, *peers):
             tell(f"starting {peer.name}")
@@ -322,10 +323,11 @@ def compare_peers(
                     del running[name]
                     skipped[name] = str(error)
                     continue
-                if number >= WARM_UP_ROUNDS:
-                    _append(samples.setdefault(name, {}), found)
+                for length, values in found.items() if number >= WARM_UP_ROUNDS else ():
+                    for measure, value in values.items():
+                        samples[name][length][measure].append(value)
         contestants = {name: _figures(*one, samples[name]) for name, one in running.items()}
-    samples = {name: samples[name] for name in contestants}
+    samples = {name: {n: dict(of) for n, of in samples[name].items()} for name in contestants}
     figures = {
         "core": core,
         "rounds": rounds,
@@ -341,12 +343,6 @@ def _streamed(number: int) -> str:
     """83 words; each round another of the six sentences comes first."""
     first = number % 6
     return " ".join(LONGER[first:6] + LONGER[:first])
-
-
-def _append(samples: Samples, found: Mapping[str, Mapping[str, float]]) -> None:
-    for length, values in found.items():
-        for measure, value in values.items():
-            samples.setdefault(length, {}).setdefault(measure, []).append(value)
 
 
 def _figures(peer: Peer, process: PeerProcess, samples: Samples) -> dict[str, Any]:

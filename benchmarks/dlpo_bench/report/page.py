@@ -1,4 +1,7 @@
-"""The benchmarks page, written from records alone: the same records give the same bytes."""
+"""Figures as Markdown, by the template `sections.md.j2`: on the terminal, and on the results page.
+
+The page is written from records alone: the same records give the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,34 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
-from jinja2 import TemplateError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from dlpo.bundle import DEFAULT_VOICE, Bundle
 from dlpo.errors import DataError, writing
-from dlpo_bench.record import Record, read_record
-from dlpo_bench.report.sections import TITLES, section
+from dlpo_bench.eval import judged
+from dlpo_bench.record import Measured, Record, read_record
+from dlpo_bench.tables import Figures, cell, estimate, figures_table, number, table, table_of
 from dlpo_serving.voices import find_voice
 
+TITLES = {  # in the page's order
+    "peers": "Beside other engines, on one core",
+    "quality": "How voices sound",
+    "latency": "One stream",
+    "stream": "Servers under load",
+    "load": "Under load",
+    "rtf": "Real-time factor",
+}
+ENVIRONMENT = Environment(  # of Markdown: nothing is escaped
+    loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, autoescape=False,
+    trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.do"],
+)  # fmt: skip
+ENVIRONMENT.globals |= {
+    "cell": cell, "estimate": estimate, "figures_table": figures_table,
+    "judged": judged, "number": number, "table": table, "table_of": table_of,
+}  # fmt: skip
 PARTS: Mapping[str, Callable[[Record], Iterable[Hashable]]] = {
     "quality": lambda record: [tuple(record.samples["texts"])],
     "load": lambda record: record.figures,
@@ -33,6 +53,45 @@ Made by `dlpo bench report` from the newest record of each kind (of quality: of 
 `dlpo bench compare A.json B.json` says whether one record is slower than another.
 Machines differ: compare ratios of one run, not times of two machines.
 """
+
+
+class Shown(Protocol):
+    """A record, or what was just measured."""
+
+    @property
+    def figures(self) -> Figures: ...
+
+    @property
+    def samples(self) -> Figures: ...
+
+
+def section(kind: str, newest: Mapping[Any, Shown], *, full: bool = False) -> str:
+    """What was measured, without a heading.
+
+    Args:
+        kind: of `TITLES`.
+        newest: part, such as a measurement of load -> the record that has it.
+        full: for the command that measured it: also what the page leaves to the record.
+
+    Raises:
+        TemplateError, LookupError, TypeError, ValueError, AttributeError: figures in another
+            layout.
+    """
+    template = ENVIRONMENT.get_template("sections.md.j2")
+    text = template.render(kind=kind, newest=newest, full=full)
+    blocks = (block.strip("\n") for block in text.split("\n\n"))
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def shown(kind: str, figures: Figures) -> str:
+    """The same of figures that were just measured."""
+    return section(kind, {"": Measured(figures)}, full=True)
+
+
+def shown_load(found: Mapping[str, Shown]) -> str:
+    """The same of the measurements of `dlpo bench stream`, by name."""
+    own = {name: Measured({name: one.figures}, one.samples) for name, one in found.items()}
+    return section("load", own, full=True)
 
 
 @dataclass(frozen=True, slots=True)
