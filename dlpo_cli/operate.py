@@ -16,7 +16,7 @@ from dlpo.errors import InputError, needs, reading
 from dlpo.judges import SOURCES, WEIGHTS, JudgesFolder
 from dlpo.nvidia import Finding
 from dlpo_cli.commands import OfFields, of_fields
-from dlpo_cli.options import Ca, Encrypted, Token, connection_to
+from dlpo_cli.options import Ca, Encrypted, Token, connection_to, is_quiet
 
 PLAYER = "audio player"
 _STYLES = {"ok": "green", "absent": "dim", "problem": "bold red"}
@@ -180,6 +180,8 @@ def doctor(
     """
     from dlpo_serving.local import doctor as local
 
+    if not (as_json or is_quiet()):
+        typer.echo("trying every engine ...", err=True)
     about = local.versions()
     found = {
         "packages": list(local.look_at_packages()),

@@ -77,10 +77,9 @@ def page(samples: Samples) -> str:
     """Markdown: a list of links per sentence, which the site turns into players."""
     parts = [
         "# Audio samples",
-        "Every voice, and two of them before the last updates and tuning: judges score those lower,"
-        " and their questions end like statements. Sentences that assistants say, and one of"
-        " LJSpeech's test split, which no voice was trained on, at one loudness (-22 LUFS). Made by"
-        " `python scripts/samples.py`.",
+        "Every voice, and two of them before the last updates and tuning. Sentences that assistants"
+        " say, and one of LJSpeech's test split, which no voice was trained on, at one loudness"
+        " (-22 LUFS). Made by `python scripts/samples.py`.",
         "\n".join(dict.fromkeys(f"- {described(*one)}" for one in samples.items())),
     ]
     for clip_id, words in (ENGLISH | SPANISH).items():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.firefox import Firefox
@@ -37,6 +37,10 @@ class Page:
 
     def press(self, *keys: str) -> None:
         ActionChains(self.browser).send_keys(*keys).perform()
+
+    def press_with_control(self, key: str) -> None:
+        actions = ActionChains(self.browser).key_down(Keys.CONTROL)
+        actions.send_keys(key).key_up(Keys.CONTROL).perform()
 
     def save_to(self, folder: Path) -> None:
         """Where what the page offers as a file is put."""

@@ -52,6 +52,15 @@ def python_of(name: str) -> str:
     return str(python)
 
 
+def node_modules(*packages: str) -> Path:
+    """The folder of npm's packages; skips where one of these is missing."""
+    modules = Path(python_of("agents")).parents[1] / "node_modules"
+    for package in packages:
+        if not (modules / package).exists():
+            pytest.skip(f"there is no {modules / package}")
+    return modules
+
+
 def wait_until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + WAIT_S
     while not condition():

@@ -70,7 +70,7 @@ ARMS: Mapping[str, dict[str, Any]] = {
 }
 """Label -> what differs from `endings_objective` and `EndingsTuning`."""
 BENT_ST = (6.0, 10.0)  # semitones by which the rules bend a question's end; the last is learned
-RISES = (1.0, 2.0, 3.0, 4.0)  # semitones that questions' ends have come up by, where arms are read
+RISES = (1.0, 1.5, 2.0)  # semitones that questions' ends have come up by, where arms are read
 DRAWS = 4  # of each text and voice
 DRAWS_OF_RECORDING = 4
 KINDS: Mapping[str, EndingKind] = {
@@ -256,11 +256,15 @@ def summary(
     }
 
 
-def at_rise(figures: Curve, rise: float, name: str) -> float:
-    """A figure where questions first end so much higher; NaN if they never do."""
-    up, of = figures["up_st"], figures[name]
-    above = np.flatnonzero((up[:-1] < rise) & (rise <= up[1:]))
-    return float(np.interp(rise, up[above[0] :][:2], of[above[0] :][:2])) if len(above) else np.nan
+def at_rise(figures: Curve, rise: float) -> dict[str, float]:
+    """(U,) figures where questions first end so much higher; NaN if they never do."""
+    up = figures["up_st"]
+    crossed = np.flatnonzero((up[:-1] < rise) & (rise <= up[1:]))
+    if not len(crossed):
+        return dict.fromkeys(figures, np.nan)
+    k = crossed[0]
+    share = (rise - up[k]) / (up[k + 1] - up[k])
+    return {name: (1 - share) * of[k] + share * of[k + 1] for name, of in figures.items()}
 
 
 def compared(
@@ -279,9 +283,11 @@ def compared(
             read = [summary(curve, rising, drawn[1:]) for curve in of_arm]
             for figures, crps in zip(read, control, strict=True):
                 figures["over_control"] = figures["crps"] - crps
-            for rise, name in itertools.product(RISES, read[0]):
-                mean = float(np.mean([at_rise(read[seed], rise, name) for seed in drawn[0]]))
-                rows.setdefault((label, f"at {rise:g}/{name}"), []).append(mean)
+            for rise in RISES:
+                at = [at_rise(one, rise) for one in read]
+                for name in read[0]:
+                    mean = float(np.mean([at[seed][name] for seed in drawn[0]]))
+                    rows.setdefault((label, f"at {rise:g}/{name}"), []).append(mean)
     found: dict[str, dict[str, Any]] = {}
     for (label, name), of in rows.items():
         beside = np.subtract(of, rows["DLPO", name])

@@ -38,8 +38,7 @@ from dlpo.rl.core.objective import Objective
 def bounded(losses: Tensor, before: Tensor, advantages: Tensor, times: float) -> Tensor:
     """Losses whose gradient is 0 where a sample of negative advantage has been pushed far enough.
 
-    Nothing bounds e from above there: a flow can predict the bad samples ever worse and go on
-    drawing them, which ends in noise however the anchors are set.
+    Nothing else bounds e from above there, so that without anchors the loss has no minimum.
 
     Args:
         losses: (K, B), e of each draw of noise.

@@ -11,6 +11,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
@@ -38,13 +39,13 @@ class _Connected:
     def __init__(self, address: str, name: str, tls: Tls | None, token: str | None) -> None:
         self.address = address
         self.name = name
-        self._opened = address, name, tls, token
+        self._opened = partial(type(self), address, name, tls=tls, token=token)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.address!r}, {self.name!r})"
 
-    def __reduce__(self) -> tuple[Callable[..., _Connected], tuple[object, ...]]:
-        return _reopened, (type(self), *self._opened)
+    def __reduce__(self) -> tuple[Callable[[], _Connected], tuple[()]]:
+        return self._opened, ()
 
     def _rate_of(self, voices: Sequence[OfferedVoice]) -> int:
         rates = {voice.name: int(voice.sample_rate_hz) for voice in voices}
@@ -55,13 +56,6 @@ class _Connected:
             if rate := rates.get(part.partition("*")[0].strip()):
                 return rate
         raise InputError(f"{self.address} has no voice {self.name!r}; it has {', '.join(rates)}")
-
-
-def _reopened(
-    kind: Callable[..., _Connected], address: str, name: str, tls: Tls | None, token: str | None
-) -> _Connected:
-    """The client of a pickle, with a connection of its own."""
-    return kind(address, name, tls=tls, token=token)
 
 
 class Client(_Connected, Speaking):

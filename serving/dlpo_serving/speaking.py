@@ -8,6 +8,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, TypedDict, Unpack, overload
 
@@ -227,7 +228,7 @@ class Voice(Speaking):
         precision: EnginePrecision | None = None,
         mark: NoiseMark | None = PUBLIC,
     ) -> None:
-        self._opened = name_or_path, engine, precision, mark
+        self._opened = partial(Voice, name_or_path, engine=engine, precision=precision, mark=mark)
         synthesizer = open_voice(name_or_path, engine, precision, mark=mark)
         self._manifest = synthesizer.manifest
         self._choice = None if name_or_path else VoiceChoice(self._manifest.of_voices)
@@ -237,8 +238,8 @@ class Voice(Speaking):
     def __repr__(self) -> str:
         return f"Voice({self.name!r})"
 
-    def __reduce__(self) -> tuple[Callable[..., Voice], tuple[object, ...]]:
-        return _reopened, self._opened
+    def __reduce__(self) -> tuple[Callable[[], Voice], tuple[()]]:
+        return self._opened, ()
 
     def close(self) -> None:
         self._speakers.clear()
@@ -272,13 +273,3 @@ class Voice(Speaking):
         if name not in self._speakers:
             self._speakers[name] = self._speakers[""].speaking(name)
         return self._speakers[name], looks_like
-
-
-def _reopened(
-    name_or_path: str | os.PathLike[str] | None,
-    engine: EngineName,
-    precision: EnginePrecision | None,
-    mark: NoiseMark | None,
-) -> Voice:
-    """The voice of a pickle, which has the name alone."""
-    return Voice(name_or_path, engine=engine, precision=precision, mark=mark)

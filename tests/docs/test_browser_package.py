@@ -11,7 +11,7 @@ import pytest
 from selenium.webdriver import Chrome
 
 from tests.browsing import Page
-from tests.callers import python_of
+from tests.callers import node_modules
 from tests.static_site import StaticSite
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,10 +51,9 @@ done(samples / voice.rate);
 @pytest.fixture(scope="module")
 def modules() -> Path:
     """Packages of npm, with TypeScript."""
-    modules = Path(python_of("agents")).parents[1] / "node_modules"
-    if not (modules / "typescript").exists() or not shutil.which("npm"):
-        pytest.skip(f"there is no {modules / 'typescript'}, or no npm")
-    return modules
+    if not shutil.which("npm"):
+        pytest.skip("there is no npm")
+    return node_modules("typescript")
 
 
 def tsc(folder: Path, modules: Path, *options: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from selenium.webdriver import ActionChains, Chrome, Keys
+from selenium.webdriver import Chrome, Keys
 
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo_serving.errors import RequestError
@@ -25,7 +25,7 @@ from dlpo_serving.synthesis.job import AudioChunk
 from dlpo_serving.synthesis.timing import WordTiming
 from dlpo_serving.voices import open_voice
 from tests.browsing import Page
-from tests.callers import python_of
+from tests.callers import node_modules
 from tests.firefox import Firefox
 from tests.static_site import ISOLATED, StaticSite
 
@@ -100,11 +100,7 @@ SPOKEN: tuple[tuple[Any, dict[str, Any]], ...] = (
 
 
 def made_site(out: Path, *options: str) -> Path:
-    modules = Path(python_of("agents")).parents[1] / "node_modules"
-    for package in ("onnxruntime-web", "pyodide"):
-        if not (modules / package).exists():
-            pytest.skip(f"there is no {modules / package}")
-    environment = {**os.environ, "NODE_MODULES": str(modules)}
+    environment = {**os.environ, "NODE_MODULES": str(node_modules("onnxruntime-web", "pyodide"))}
     subprocess.run([ROOT / "scripts/browser-page", out, *options], check=True, env=environment)
     return out
 
@@ -335,7 +331,7 @@ def test_every_file_of_the_page_is_kept_for_offline(site: StaticSite) -> None:
 def test_it_fits_a_phone_and_is_accessible(site: StaticSite, browser: Chrome) -> None:
     page = Page(browser, site.url)
     ready(page)
-    axe = Path(python_of("agents")).parents[1] / "node_modules/axe-core/axe.min.js"
+    axe = node_modules() / "axe-core/axe.min.js"
     for width in (320, 1280):
         browser.set_window_size(width, 900)
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 700}
@@ -356,9 +352,7 @@ def test_it_is_used_by_keyboard_alone(site: StaticSite, browser: Chrome) -> None
     page.press(Keys.TAB)
     assert page.focused == "text"
     page.press("Typed.")
-    ActionChains(browser).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(
-        Keys.CONTROL
-    ).perform()
+    page.press_with_control(Keys.ENTER)
     page.wait_for(lambda: page.text_of("status").startswith("Spoke "), LOADING_S)
     reached = []
     for _ in range(9):

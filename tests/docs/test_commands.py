@@ -232,3 +232,14 @@ def test_every_command_and_program_of_a_page_runs(
 
     for written in checkout.glob("*.wav"):
         assert written.stat().st_size > 10_000, written
+
+
+@pytest.mark.parametrize("name", ["DeepgramClientEnvironment", "Cartesia"])
+def test_constructors_in_the_text_are_those_that_are_tested(name: str) -> None:
+    def keywords(text: str) -> set[str]:
+        (call,) = re.findall(rf"{name}\(([^()]*)\)", text)
+        return set(re.findall(r"(\w+)=", call)) - {"api_key"}
+
+    client = "deepgram" if "Deepgram" in name else "cartesia"
+    tested = (ROOT / f"tests/clients/{client}_sdk.py").read_text("utf-8")
+    assert keywords((ROOT / "docs/http.md").read_text("utf-8")) == keywords(tested)

@@ -46,12 +46,12 @@ def test_arms_are_read_where_questions_rise_alike() -> None:
     curves = {"DLPO": [curve(1.0)] * 2, "control": [curve(0.0)] * 2, "fast": [curve(2.0)] * 2}
     found = endings.compared(curves, rising)
     value = {name: figure["value"] for name, figure in found["fast"].items()}
-    assert value["at 3/update"] == pytest.approx(1.5)
-    assert value["at 3/update, less DLPO"] == pytest.approx(-1.5)
-    assert value["at 3/rest_st"] == pytest.approx(1.5)
-    assert value["at 3/over_control"] == pytest.approx(0.2)
-    assert value["at 3/others_up_st"] == 0
-    assert found["fast"]["at 3/over_control"]["interval_95"] == pytest.approx([0.2, 0.2])
+    assert value["at 2/update"] == pytest.approx(1)
+    assert value["at 2/update, less DLPO"] == pytest.approx(-1)
+    assert value["at 2/rest_st"] == pytest.approx(1)
+    assert value["at 2/over_control"] == pytest.approx(0.2)
+    assert value["at 2/others_up_st"] == 0
+    assert found["fast"]["at 2/over_control"]["interval_95"] == pytest.approx([0.2, 0.2])
     assert "control" not in found
 
 

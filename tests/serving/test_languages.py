@@ -17,7 +17,7 @@ from dlpo_serving.request import SpeechRequest, check_request
 from tests.callers import fake_voice
 from tests.fake_engine import FakeEngine, fake_manifest
 from tests.serving.conftest import RunningServer, running_server
-from tests.serving.spoken_by import by_way
+from tests.serving.protocols.callers import by_way
 
 LANGUAGES = {"ann": "en-US", "dora": "es-419"}
 BILINGUAL = replace(fake_manifest("ann"), voices=("ann", "dora"), voice_languages=LANGUAGES)

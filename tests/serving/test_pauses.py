@@ -19,7 +19,7 @@ from dlpo_serving.service import pauses_of, with_pauses
 from dlpo_serving.settings.server_settings import ServerSettings
 from tests.callers import WAIT_S, fake_voice
 from tests.serving.conftest import RunningServer, StartServer
-from tests.serving.spoken_by import by_way
+from tests.serving.protocols.callers import by_way
 
 ONE, TWO = "Noise becomes speech.", "Is it not strange?"
 PAUSED: dict[str, Any] = {"sentence_pause_s": 0.5, "paragraph_pause_s": 1.5, "lead_in_s": 0.25}

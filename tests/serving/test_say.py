@@ -291,6 +291,4 @@ def test_the_demo_writes_sound_and_prints_its_figures(
     waveform, rate = read_wav(tmp_path / "demo.wav")
     assert rate == 22_050
     assert len(waveform) > rate / 2
-    printed = capsys.readouterr().out
-    assert printed.count("first audio") == 2
-    assert "RTF" in printed
+    assert "; first audio after" in capsys.readouterr().out

@@ -120,26 +120,22 @@ def test_a_server_offers_every_voice_and_mix(
 class TimedEngine(FakeEngine):
     """Takes time by a clock of its own."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
+    now = 0.0
 
     def clock(self) -> float:
         return self.now
 
-    def encode(self, phonemes: Ids, noise: Floats | None = None) -> EncoderOutput:
+    def encode(self, phonemes: Ids, *more: Any) -> EncoderOutput:
         self.now += ENCODE_S + SYMBOL_S * phonemes.shape[1]
-        return super().encode(phonemes, noise)
+        return super().encode(phonemes, *more)
 
-    def frames(
-        self, encoding: EncoderOutput, counts: Ids, start: int, stop: int, pitch_semitones: float
-    ) -> FrameFeatures:
-        self.now += BLOCK_S + FRAME_S * (stop - start)
-        return super().frames(encoding, counts, start, stop, pitch_semitones)
+    def frames(self, encoding: EncoderOutput, counts: Ids, *more: Any) -> FrameFeatures:
+        self.now += BLOCK_S + FRAME_S * (more[1] - more[0])
+        return super().frames(encoding, counts, *more)
 
-    def denoise(self, steps: int, conditioning: Floats, source: Floats, noise: Floats) -> Floats:
+    def denoise(self, steps: int, conditioning: Floats, *more: Floats) -> Floats:
         self.now += WINDOW_S + WINDOW_FRAME_S * conditioning.shape[2]
-        return super().denoise(steps, conditioning, source, noise)
+        return super().denoise(steps, conditioning, *more)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from dlpo_serving.voices import open_voice
 from dlpo_serving.voices.synthesizer import Synthesizer
 from tests.callers import command
 from tests.serving.conftest import RunningServer, running_server
-from tests.serving.spoken_by import by_way
+from tests.serving.protocols.callers import by_way
 
 TEXTS = "One fish.", "Two more fish.", "A red fish."
 

@@ -18,9 +18,9 @@ from dlpo.text.common.neighbors import (
 )
 from dlpo.text.common.rows import Row, rows_of
 from dlpo.text.common.tables import Tables
-from dlpo.text.common.trace import forms_fired
 from dlpo.text.en_us import tables as english
 from dlpo.text.es import tables as spanish
+from tests.text.forms import forms_fired
 
 FRONT_END = TextFrontEnd()
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 import dlpo
 from dlpo.text import TextFrontEnd
-from dlpo.text.common.trace import forms_fired
 from dlpo_cli import app
+from tests.text.forms import forms_fired
 
 SOURCES = Path(dlpo.__file__).parent / "text"
 

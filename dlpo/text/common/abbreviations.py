@@ -11,30 +11,23 @@ from dlpo.text.common.tables import Tables, any_key
 
 
 class Abbreviations:
-    """The abbreviations of a table, in any case, with or without spaces after their periods.
+    """Those of abbreviations.tsv, in any case, with or without spaces after their periods.
+
+    Those of the lists "abbreviations before numbers" and "abbreviations before names" are said only
+    there: "p. 3", "c. Mayor".
 
     Args:
-        said: abbreviation in lower case, with spaces after periods -> its words.
-        before_numbers: those that are said only before a number: "p. 3".
-        before_names: those that are said only before a name: "c. Mayor". Before either if in both.
+        tables: of the language; the table has them in lower case, with spaces after periods.
         letters: as in a class of a regular expression.
         ends: what else can't follow one.
     """
 
-    def __init__(
-        self,
-        said: Mapping[str, list[str]],
-        before_numbers: Container[str],
-        before_names: Container[str],
-        letters: str,
-        ends: str,
-    ) -> None:
-        self._said = said
-        self._before_numbers = before_numbers
-        self._before_names = before_names
-        self._letters = letters
+    def __init__(self, tables: Tables, letters: str, ends: str) -> None:
+        self._said = tables.words("abbreviations")
+        self._before_numbers = tables.word_list("abbreviations before numbers")
+        self._before_names = tables.word_list("abbreviations before names")
         self._inner_period = re.compile(rf"(?<=\.)\s?(?=[{letters}])")
-        keys = sorted(said, key=len, reverse=True)
+        keys = sorted(self._said, key=len, reverse=True)
         pattern = "|".join(re.escape(key).replace(r"\ ", r"\s?") for key in keys)
         written = rf"(?i:{pattern})(?![{letters}{ends}])"
         self.form = Form("abbreviations.tsv", "aA", written, self._words)
@@ -44,13 +37,9 @@ class Abbreviations:
         found = self._said.get(key)
         following = match.string[match.end() : match.end() + 3].lstrip()
         number = following[:1].isdigit() or re.match(r"[IVXL]+\b", following) is not None
-        fits = {
-            (False, False): True,
-            (True, False): number,
-            (False, True): following[:1].isupper(),
-            (True, True): number or following[:1].isupper(),
-        }
-        return found if fits[key in self._before_numbers, key in self._before_names] else None
+        of_number, of_name = key in self._before_numbers, key in self._before_names
+        fits = (of_number and number) or (of_name and following[:1].isupper())
+        return found if fits or not (of_number or of_name) else None
 
 
 class InContext:

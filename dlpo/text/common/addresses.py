@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _SAID = re.compile(r"(?:https?://)?([^/?#]*(?:/[^/?#]{0,30}(?![^/?#])){0,4})")
-_PARTS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
+PARTS = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_")
+"""runs of letters and of digits, and signs"""
 
 
 def files(endings: str) -> str:
@@ -22,8 +23,3 @@ def said_part(written: str) -> str:
     """An address without its scheme and query, and with four parts of its path at most."""
     found = _SAID.match(written)
     return (found[1] if found else written).rstrip("/")
-
-
-def parts_of(written: str) -> list[str]:
-    """Its runs of letters and of digits, and its signs."""
-    return _PARTS.findall(written)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from dlpo.text.common.chooser import Candidate, Chooser
 from dlpo.text.common.forms import Speak
-from dlpo.text.common.neighbors import Neighbor, neighbors_after, neighbors_before
+from dlpo.text.common.neighbors import neighbors_after, neighbors_before
 
 _SEEN = 8  # neighbors on either side
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?=\s?[A-Za-z])")  # of a measure, any is alike
@@ -30,10 +30,8 @@ def choice_of(model: Callable[[], Chooser | None], says: Mapping[str, Speak]) ->
 
 def seen(text: str, start: int, end: int) -> tuple[list[str], int]:
     """The words of a clause around ``text[start:end]`` and that among them, and its index."""
-    before = [_word(near) for near in neighbors_before(text, start)[:_SEEN][::-1]]
-    after = [_word(near) for near in neighbors_after(text, end)[:_SEEN]]
-    return [*before, _NUMBER.sub("#", text[start:end]), *after], len(before)
-
-
-def _word(near: Neighbor) -> str:
-    return "#" if near.text[0].isdigit() else near.text.lower()
+    before = neighbors_before(text, start)[:_SEEN][::-1]
+    near = [one.text for one in (*before, *neighbors_after(text, end)[:_SEEN])]
+    words = ["#" if one[0].isdigit() else one.lower() for one in near]
+    words.insert(len(before), _NUMBER.sub("#", text[start:end]))
+    return words, len(before)

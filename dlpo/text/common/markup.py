@@ -13,9 +13,13 @@ from dlpo.text.common.characters import PICTURES
 from dlpo.text.common.forms import text_before
 from dlpo.text.common.formulas import SILENT, padded
 from dlpo.text.common.patterns import late
-from dlpo.text.common.pauses import LONGEST_S, STRENGTHS
 from dlpo.text.common.tables import Tables
 
+LONGEST_S = 10.0  # of a pause
+STRENGTHS = {
+    "none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.8, "x-strong": 1.2,
+}  # fmt: skip
+"""of a pause, in seconds"""
 _INLINE_TAGS = (
     "a|abbr|b|big|bdi|cite|code|del|dfn|em|font|i|ins|kbd|label|mark|q|s|samp|small|span|strike"
     "|strong|sub|sup|tt|u|var|wbr"

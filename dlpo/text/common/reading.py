@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -19,7 +18,7 @@ from dlpo.text.common.markup import (
 )
 from dlpo.text.common.sentences import PARAGRAPH
 from dlpo.text.common.warnings import TextWarnings
-from dlpo.text.common.words import Sentence, TextObserver
+from dlpo.text.common.words import Sentence, TextObserver, with_pauses
 
 Code = Literal["announce", "speak", "skip"]
 """How a block of code is read: only its language is announced, all of it is spoken, or nothing."""
@@ -131,17 +130,5 @@ class TextReading:
     def _with_pauses(self, found: list[Sentence]) -> list[Sentence]:
         """What no sentence precedes opens the next one."""
         ends = [sentence.words[-1].end for sentence in found]
-        before_s = self._open_pause_s
-        self._open_pause_s = 0.0
-        for place, seconds in self._pauses:
-            index = bisect_right(ends, place) - 1
-            if index < 0:
-                before_s += seconds
-            else:
-                pause = (found[index].pause_after_s or 0.0) + seconds
-                found[index] = replace(found[index], pause_after_s=pause)
-        if found:
-            found[0] = replace(found[0], pause_before_s=before_s)
-        else:
-            self._open_pause_s = before_s
+        self._open_pause_s = with_pauses(found, ends, self._pauses, self._open_pause_s)
         return found

@@ -27,6 +27,7 @@ What it says are words, and fields for what a group of the pattern matched:
     de{1:year}        a word before it
     {1^}              its letters and digits one by one
     {1@table}         as a table says it, or as it is; {1@table}bound: with an ending
+    {1~table}         part by part: by a table, as a number, or a letter: Cmaj7
     {1#hour/hours}    one word for one and another for more
 
 Where a row leaves open what is meant, it has names of choices and what is said of each, with
@@ -52,7 +53,7 @@ from dlpo.text.common.neighbors import Context
 from dlpo.text.common.tables import COMMON, Tables, any_key
 
 _FIELD = re.compile(
-    r"([^{}]*)\{(\w+)(?::([\w.=+]+)|(\^)|@(\w+)|#([^/}]*)/([^}]*))\}([^{}]*)|\{(\w+)\}"
+    r"([^{}]*)\{(\w+)(?::([\w.=+]+)|(\^)|([@~])(\w+)|#([^/}]*)/([^}]*))\}([^{}]*)|\{(\w+)\}"
 )
 _GLUED = re.compile(r"\{(\d)\}")
 _KEYS = re.compile(r"\{@(\w+)\}")
@@ -131,7 +132,7 @@ class Row:
             return lambda match: [
                 _GLUED.sub(lambda one: (match[int(one[1])] or "").lower(), written)
             ]
-        before, named, chain, spelled, table, one, many, ending, plain = field.groups()
+        before, named, chain, spelled, how, table, one, many, ending, plain = field.groups()
         named = named or plain
         group = int(named) if named.isdigit() else named
         if plain:
@@ -141,7 +142,8 @@ class Row:
         if spelled:
             return lambda match: [c for c in (match[group] or "").upper() if c.isalnum()]
         if table:
-            say = _looked_up(self._tables.words(table))
+            said = self._tables.words(table)
+            say = _looked_up(said) if how == "@" else self._in_parts(said)
         else:
             say = _chained([self._verbalizer(*link.split("=")) for link in chain.split("+")])
         first = before.split()
@@ -153,6 +155,16 @@ class Row:
             return [*words, last + ending] if last or ending else []
 
         return part
+
+    def _in_parts(self, said: Mapping[str, list[str]]) -> Callable[[str], list[str]]:
+        """A function from what is written to the words of its parts."""
+        part = re.compile(rf"{any_key(said)}|\d+|[A-Za-z]")
+        number = self._verbalizer("cardinal")
+        return lambda written: [
+            word
+            for one in part.findall(written)
+            for word in said.get(one) or (number(one) if one.isdigit() else [one.upper()])
+        ]
 
     def _verbalizer(self, name: str, *arguments: str) -> Callable[[Any], Any]:
         module, _, function = name.rpartition(".")

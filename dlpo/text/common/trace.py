@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, groupby, islice, takewhile
 from typing import TYPE_CHECKING
 
-from dlpo.errors import TextError
 from dlpo.text.common.language import FormReading, Language, Phonemes, Token
-from dlpo.text.common.reading import ReadingOptions
 from dlpo.text.common.tables import Said
 from dlpo.text.common.words import Word, spoken_words
 
 if TYPE_CHECKING:
-    from dlpo.text.common.front_end import TextFrontEnd
     from dlpo.text.common.sentences import MarkedToken
 
 
@@ -144,15 +140,3 @@ class Trace:
                 forms.append(says)
         start, end = said[0][0].start, said[-1][0].end
         return TracedToken(token.text, start, end, words, forms, rows, refused)
-
-
-def forms_fired(front_end: TextFrontEnd, text: str, language: str = "") -> list[str]:
-    """The names of the forms that read a text, in its order: one for each thing that they read.
-
-    Punctuation is read by none, nor is what SSML's <say-as> says. ``language``: BCP 47, by default
-    that of the front end.
-    """
-    trace = Trace()
-    with suppress(TextError):  # nothing to say; forms may have read it
-        front_end.process(text, options=ReadingOptions(language=language, trace=trace))
-    return trace.fired

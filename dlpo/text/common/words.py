@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -198,6 +199,32 @@ def sentence_of(words: Sequence[Word], text: str, start: int, end: int) -> Sente
     while end < last and not (text[end].isspace() or text[end].isalnum()):
         end += 1
     return Sentence(text[start:end], " ".join(map(attrgetter("word"), words)), tuple(words))
+
+
+def with_pauses(
+    found: list[Sentence],
+    ends: Sequence[int],
+    pauses: Iterable[tuple[int, float]],
+    before_s: float = 0.0,
+) -> float:
+    """Adds pauses to the sentences that they follow; returns the seconds that none precedes yet.
+
+    Args:
+        found: sentences, which are replaced by those with pauses; the first has those before it.
+        ends: where each ends.
+        pauses: places and seconds, in the same text.
+        before_s: seconds before all of these.
+    """
+    for place, seconds in pauses:
+        index = bisect_right(ends, place) - 1
+        if index < 0:
+            before_s += seconds
+        else:
+            pause = (found[index].pause_after_s or 0.0) + seconds
+            found[index] = replace(found[index], pause_after_s=pause)
+    if found:
+        found[0] = replace(found[0], pause_before_s=before_s)
+    return 0.0 if found else before_s
 
 
 def settle_question(words: Sequence[Word], language: Language) -> list[Word]:

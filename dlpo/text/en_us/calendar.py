@@ -7,15 +7,30 @@ from collections.abc import Sequence
 
 from dlpo.text.common.calendar import day_and_month, full_name
 from dlpo.text.en_us.numbers import cardinal_words, ordinal_words, pair_words, year_words
-from dlpo.text.en_us.tables import words_of
+from dlpo.text.en_us.tables import TABLES, words_of
 
 MONTHS = words_of("months")
+_WEEKDAYS = words_of("weekdays")
+_LETTER_DAYS = TABLES.column("letter_days")
+_LETTERS = re.compile("Tu|Th|Sa|Su|[MTWF]")
 _CENTURIES = ("20", "19")  # of years of two digits, those from 50 are of the second
 
 
 def month_words(written: str) -> list[str]:
     """``"03"``, ``"Mar."`` -> march."""
     return [MONTHS[int(written) - 1] if written.isdigit() else full_name(MONTHS, written)]
+
+
+def weekday_words(written: str) -> list[str]:
+    """``"Sat."`` -> saturday."""
+    return [full_name(_WEEKDAYS, written)]
+
+
+def letter_days(match: re.Match[str]) -> list[str]:
+    """M-F: monday to friday; MWF: monday, wednesday and friday."""
+    *days, last = (_LETTER_DAYS[day] for day in _LETTERS.findall(match[0]))
+    is_range = "-" in match[0] or "–" in match[0]
+    return [days[0], "to", last] if is_range else [*days, "and", last]
 
 
 def full_year_words(digits: str) -> list[str]:

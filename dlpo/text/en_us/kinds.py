@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from dlpo.text.common.scores import said_sets
+from dlpo.text.common.numbers import said_sets
 from dlpo.text.en_us.calendar import clock, date, iso_date
 from dlpo.text.en_us.fractions import fraction as part
 from dlpo.text.en_us.money import money as price

@@ -16,16 +16,14 @@ import json
 import struct
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
-_MAGIC = b"DLPOLEX1"
-_BLOCK = 128  # rows, or a few more, as a word's rows stay together
-_FIRST = 0x21  # code of the first phoneme or role; none is a tab or a line's end
+MAGIC = b"DLPOLEX1"
+FIRST = 0x21  # code of the first phoneme or role; none is a tab or a line's end
 _CACHED_WORDS = 20_000
 
 
@@ -52,8 +50,8 @@ class Lexicon:
     ) -> None:
         self._corrections = corrections
         data = (path or Path(__file__).with_suffix(".bin")).read_bytes()
-        start = len(_MAGIC) + 4
-        (size,) = struct.unpack_from("<I", data, len(_MAGIC))
+        start = len(MAGIC) + 4
+        (size,) = struct.unpack_from("<I", data, len(MAGIC))
         header = json.loads(zlib.decompress(data[start : start + size]))
         self._phonemes: list[str] = header["phonemes"]
         self._roles: list[str] = header["roles"]
@@ -77,44 +75,7 @@ class Lexicon:
         while at >= 0:
             start = at + len(wanted)
             said = lines[start + 1 : lines.index("\n", start)]
-            phonemes = tuple(self._phonemes[ord(one) - _FIRST] for one in said)
-            found.append(Pronunciation(phonemes, self._roles[ord(lines[start]) - _FIRST]))
+            phonemes = tuple(self._phonemes[ord(one) - FIRST] for one in said)
+            found.append(Pronunciation(phonemes, self._roles[ord(lines[start]) - FIRST]))
             at = lines.find(wanted, start)
         return tuple(found)
-
-
-def write_lexicon(path: Path, rows: Iterable[tuple[str, Sequence[str], str]]) -> None:
-    """Write the file.
-
-    Args:
-        rows: word, phonemes and role of each; a word's rows in their order.
-    """
-    of_words = dict[str, list[tuple[tuple[str, ...], str]]]()
-    for word, phonemes, role in rows:
-        of_words.setdefault(word, []).append((tuple(phonemes), role))
-    every = [row for found in of_words.values() for row in found]
-    known = sorted({phoneme for phonemes, _ in every for phoneme in phonemes})
-    roles = sorted({role for _, role in every})
-    of_phoneme = {phoneme: chr(_FIRST + i) for i, phoneme in enumerate(known)}
-    words, lines = list[str](), list[str]()
-    places, blocks = [0], bytearray()
-
-    def pack() -> None:
-        blocks.extend(zlib.compress(f"\n{''.join(lines)}".encode(), 9))
-        places.append(len(blocks))
-        lines.clear()
-
-    for word in sorted(of_words):
-        if not lines:
-            words.append(word)
-        for phonemes, role in of_words[word]:
-            said = "".join(of_phoneme[phoneme] for phoneme in phonemes)
-            lines.append(f"{word}\t{chr(_FIRST + roles.index(role))}{said}\n")
-        if len(lines) >= _BLOCK:
-            pack()
-    if lines:
-        pack()
-    assert all(before < after for before, after in pairwise(words))
-    header = {"phonemes": known, "roles": roles, "words": words, "places": places}
-    packed = zlib.compress(json.dumps(header).encode(), 9)
-    path.write_bytes(_MAGIC + struct.pack("<I", len(packed)) + packed + blocks)

@@ -76,16 +76,3 @@ def _raised(exponent: str, base: str) -> list[str]:
 def power(match: re.Match[str]) -> list[str]:
     """x^2, m^3, 10^6."""
     return _raised(match[0].lstrip("^*"), text_before(match, 2))
-
-
-def unit_alone(match: re.Match[str]) -> list[str] | None:
-    """Meters per second squared, grams per cubic centimeter."""
-    above, below, power = match.groups()
-    if above == below:  # 0.2% m/m
-        return None
-    name = one_words(below)
-    if power and below == "s":
-        name += _POWERS[power]
-    elif power:
-        name = ["square" if power == "2" else "cubic", *name]
-    return [*many_words(above), "per", *name]

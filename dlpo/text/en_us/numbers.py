@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dlpo.text.common.tables import any_key
-from dlpo.text.en_us.tables import table, words_of
+from dlpo.text.en_us.tables import TABLES, table, words_of
 
 _ONES = words_of("zero to nineteen")
 _TENS = words_of("tens")
@@ -15,7 +15,7 @@ _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
     "nine": "ninth", "twelve": "twelfth",
 }  # fmt: skip
-_MAGNITUDES = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
+_MAGNITUDES = TABLES.column("magnitudes")
 UNITS = table("units")  # unit -> its name, singular and plural
 UNIT = any_key(UNITS.keys() - {"in"})
 
@@ -105,8 +105,7 @@ def plural_words(words: list[str]) -> list[str]:
 def scale_words(written: str | None) -> list[str]:
     """What follows a number, such as ``"k"``, ``" bn"``, ``"-million"`` -> its word."""
     scale = (written or "").strip(" -\n\f")
-    brief = re.fullmatch(r"(?i)([kmbt])(?:n|m|ill?\.?)?", scale)
-    return [_MAGNITUDES[brief[1].lower()] if brief else scale] if scale else []
+    return [_MAGNITUDES.get(scale.lower().rstrip("."), scale)] if scale else []
 
 
 def canonical(number: str, thousands: bool = False) -> str:

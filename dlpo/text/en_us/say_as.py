@@ -21,7 +21,9 @@ _CARDINAL = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,100})?(?:\.\d{1,100
 _ORDINAL = re.compile(r"(\d{1,3}(?:,\d{3}){1,4}|\d{1,15})(?:st|nd|rd|th)?")
 _TELEPHONE = re.compile(r"[\d\s()./+*#A-Za-z-]{1,60}")
 _TELEPHONE_PART = re.compile(r"(?i:ext\.?|x(?=\s?\d))|\d+|[A-Za-z]|[+*#]")
-_TELEPHONE_SIGNS = {"+": "plus", "*": "star", "#": "pound"}
+_IN_TELEPHONES = {
+    "+": "plus", "*": "star", "#": "pound", "x": "extension", "ext": "extension",
+}  # fmt: skip
 _CURRENCY_SIGNS = {"USD": "$", "GBP": "£", "EUR": "€", "JPY": "¥"}
 _CODE = re.compile("|".join(_CURRENCY_SIGNS))
 _UNIT_NAME = any_key({name for names in table("units").values() for name in names})
@@ -90,12 +92,8 @@ class AmericanSayAs(SayAs):
             if part.isdigit():
                 digits = digit_words(part)
                 words += with_pause(digits) if len(digits) > 1 else digits
-            elif part in _TELEPHONE_SIGNS:
-                words.append(_TELEPHONE_SIGNS[part])
-            elif part[0] in "xX" or len(part) > 1:
-                words.append("extension")
             else:
-                words.append(part.upper())
+                words.append(_IN_TELEPHONES.get(part.lower().rstrip("."), part.upper()))
         return [*words[:-1], words[-1].rstrip(",")]
 
     def currency(self, content: str) -> list[str]:

@@ -6,23 +6,16 @@ import re
 
 from dlpo.text.common.abbreviations import Abbreviations, InContext, doubled_capitals
 from dlpo.text.common.forms import capital_parts, text_before
-from dlpo.text.common.roman import roman_value
+from dlpo.text.common.numbers import roman_value
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.english import is_listed
-from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, ordinal_words
-from dlpo.text.es.tables import TABLES, word_list
+from dlpo.text.es.tables import NOUNS, TABLES, word_list
 
 LETTERS = "A-Za-záéíóúüñçÁÉÍÓÚÜÑÇ"
 CAPITAL_PARTS = capital_parts("A-ZÁÉÍÓÚÑÇ", "a-záéíóúüñç")
 ABBREVIATION_WORDS = TABLES.words("abbreviations")
-ABBREVIATIONS = Abbreviations(
-    ABBREVIATION_WORDS,
-    word_list("abbreviations before numbers"),
-    word_list("abbreviations before names"),
-    LETTERS,
-    ends=r"\dºª",
-)
+ABBREVIATIONS = Abbreviations(TABLES, LETTERS, ends=r"\dºª")
 IN_CONTEXT = InContext(TABLES, "abbreviations_in_context", LETTERS)
 ACRONYMS = TABLES.words("acronyms") | doubled_capitals(ABBREVIATION_WORDS)
 LONGEST_ACRONYM = 6  # letters; a longer word in capitals is shouted
@@ -59,12 +52,6 @@ def sayable(written: str) -> bool:
     """Whether its letters make syllables that Spanish has, with c and k at the end of a name."""
     word = written.lower()
     return _SYLLABLES.fullmatch(word.rstrip("ck") if len(word) > 3 else word) is not None
-
-
-def woman_words(written: str) -> list[str]:
-    """Ing, Lic, of a woman."""
-    [word] = ABBREVIATION_WORDS[f"{written}.".lower()]
-    return [word.removesuffix("o") + "a"]
 
 
 def counted_words(number: str, gender: str = "m") -> list[str]:

@@ -6,10 +6,9 @@ import re
 
 from dlpo.text.common.calendar import day_and_month, full_name
 from dlpo.text.common.forms import text_before, with_pause
+from dlpo.text.common.numbers import roman_value
 from dlpo.text.common.patterns import late
-from dlpo.text.common.roman import roman_value
-from dlpo.text.es.abbreviations import letter_words
-from dlpo.text.es.numbers import cardinal_words, decimal_words
+from dlpo.text.es.numbers import cardinal_words
 from dlpo.text.es.tables import any_of, words_of
 
 MONTHS = words_of("months")
@@ -134,18 +133,6 @@ def hours_and_minutes(match: re.Match[str]) -> list[str]:
     half = ":" in match[0] and int(match[1]) and match[2] == "30"
     words = duration_words(match[1], "" if half else match[2], "")
     return [*words, "y", "media"] if half else words
-
-
-def elapsed(match: re.Match[str]) -> list[str]:
-    """2:03 minutes as dos cero tres."""
-    minutes, seconds = cardinal_words(str(int(match[1]))), match[2]
-    return minutes if seconds == "00" else [*minutes, *decimal_words(seconds)]
-
-
-def time_zone(match: re.Match[str]) -> list[str]:
-    """UTC-3, GMT-06:00."""
-    sign, hours = "más" if match[2] == "+" else "menos", cardinal_words(match[3])
-    return [*letter_words(match[1]), sign, *hours, *(cardinal_words(match[4]) if match[4] else [])]
 
 
 def verse(match: re.Match[str]) -> list[str]:

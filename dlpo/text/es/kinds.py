@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from dlpo.text.common.scores import said_sets
+from dlpo.text.common.numbers import said_sets
 from dlpo.text.es.calendar import clock, date, iso_date
 from dlpo.text.es.money import money as price
 from dlpo.text.es.numbers import cardinal_words

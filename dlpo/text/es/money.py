@@ -6,10 +6,9 @@ import re
 
 from dlpo.text.common.patterns import late
 from dlpo.text.common.tables import any_key
-from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words, number_words, split_decimals
 from dlpo.text.es.quantities import amount_words, big_words, has_of
-from dlpo.text.es.tables import table
+from dlpo.text.es.tables import NOUNS, table
 
 _CURRENCIES = table("currencies")  # sign or code -> name, singular and plural, gender; small coins
 SIGN = any_key({key for key in _CURRENCIES if not key.isalpha()})

@@ -21,9 +21,8 @@ from dlpo.text.es.abbreviations import (
     sayable,
 )
 from dlpo.text.es.english import english_syllables, is_listed
-from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import cardinal_words
-from dlpo.text.es.tables import EXCEPTIONS, TABLES
+from dlpo.text.es.tables import EXCEPTIONS, NOUNS, TABLES
 
 sign_words = TABLES.words("signs").__getitem__
 SIGN = r"[=!]==|[<>!=]=|=>|->|&&|[&+=%@°º©§×÷±→≈≤≥≠$£€¥¢]|#(?=\w)|~(?=[$€]?\d)|[√π∞]"

@@ -8,7 +8,6 @@ from dlpo.text.common.forms import digits_in_groups, text_before
 from dlpo.text.common.patterns import late, while_reading
 from dlpo.text.common.tables import any_key
 from dlpo.text.es.abbreviations import letter_words
-from dlpo.text.es.nouns import NOUNS
 from dlpo.text.es.numbers import (
     cardinal_words,
     digit_words,
@@ -17,7 +16,7 @@ from dlpo.text.es.numbers import (
     part_words,
     split_decimals,
 )
-from dlpo.text.es.tables import TABLES, table
+from dlpo.text.es.tables import NOUNS, TABLES, table
 
 _UNITS = table("units")  # unit -> its name, singular and plural, and gender
 _PER_TIME = TABLES.words("rates")  # as written -> in words

@@ -43,7 +43,7 @@ def _part(letters: str, last: bool) -> list[str]:
 
 def address_words(written: str) -> list[str]:
     """The words of an address or a path with its signs."""
-    parts = addresses.parts_of(written)
+    parts = addresses.PARTS.findall(written)
     host_end = next((i for i, part in enumerate(parts) if part == "/"), len(parts))
     words: list[str] = []
     for index, part in enumerate(parts):

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from xml.sax.saxutils import escape
 
-from dlpo.audio import to_pcm16
+from dlpo.audio import Waveform, to_pcm16
 from dlpo.bundle import DEFAULT_VOICE
 from dlpo.errors import DlpoError
 from dlpo_serving.request import SpeechRequest
@@ -30,7 +31,10 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789 .,"  # made ready while nobody s
 KEPT = 400  # short messages whose sound is kept
 SHORT = 40  # characters of one
 RAISED = 3.0  # semitones by which a capital is marked where the reader asks for an icon
+# The daemon plays all that it was given, also after a stop: it gets little before its time.
+BLOCK_S, AHEAD_S = 0.02, 0.04
 LEAD_S = 0.01  # kept of the silence before the first word: it would only delay it
+SWITCH_S = 0.001  # within which a stop is read while a voice computes
 _VOICE = re.compile(r'\s*AddVoice\s+"([^"]*)"\s+"([^"]*)"\s+"([^"]*)"')
 _MARKUP = re.compile(r"<[^<>]*>")
 _RECEIVED = {  # command with lines after it -> what it is answered before and after them
@@ -115,6 +119,7 @@ class OutputModule:
         self._taken = 0  # messages so far
         self._live = 0  # the number of the one that is spoken; 0: none, or it has been stopped
         self._pauses = False  # whether it is to end at its next mark
+        self._given_until = 0.0  # when the daemon will have played what it was given
         self._kept: dict[tuple[str | float, ...], list[SpokenPiece]] = {}
         self._synthesizers: dict[str, Synthesizer] = {}
         self._thread = threading.Thread(target=self._speak_all, daemon=True)
@@ -180,6 +185,7 @@ class OutputModule:
             if message:
                 self._live = self._taken
                 self._pauses = False
+                self._given_until = 0.0
                 self._answer("701 BEGIN")
             self._messages.append(message and (self._taken, message))
             self._arrived.notify()
@@ -189,6 +195,7 @@ class OutputModule:
             if self._live and command == "STOP":
                 self._live = 0  # what the voice still makes of it is dropped
                 self._answer("703 STOP")
+                self._arrived.notify()
             self._pauses = bool(self._live)
 
     def _speak_all(self) -> None:
@@ -214,14 +221,28 @@ class OutputModule:
         for piece in self._pieces(message, lambda: self._live != number):
             begin = 0
             for mark in piece.marks:
-                self._tell(number, self._audio(piece, begin, mark.sample))
+                self._give(number, piece.samples[begin : mark.sample])
                 begin = mark.sample
                 self._tell(number, f"700-{mark.name}\n700 INDEX MARK\n".encode())
                 if self._pauses and mark.name.startswith("__spd_"):
                     self._tell(number, b"704 PAUSE\n", last=True)
                     return
-            self._tell(number, self._audio(piece, begin, len(piece.samples)))
+            self._give(number, piece.samples[begin:])
         self._tell(number, b"702 END\n", last=True)
+
+    def _give(self, number: int, samples: Waveform) -> None:
+        """Give (T,) samples of a message to the daemon, until it is stopped."""
+        block = round(BLOCK_S * self._rate_hz())
+        for start in range(0, len(samples), block):
+            with self._arrived:
+                while (early_s := self._given_until - AHEAD_S - time.monotonic()) > 0:
+                    if self._live != number:
+                        return
+                    self._arrived.wait(early_s)
+            part = samples[start : start + block]
+            self._tell(number, self._audio(part))
+            before_s = max(self._given_until, time.monotonic())
+            self._given_until = before_s + len(part) / self._rate_hz()
 
     def _tell(self, number: int, event: bytes, last: bool = False) -> None:
         """Write an event of a message, unless it has been stopped."""
@@ -257,12 +278,10 @@ class OutputModule:
     def _rate_hz(self) -> int:
         return self._synthesizers[""].manifest.sample_rate_hz
 
-    def _audio(self, piece: SpokenPiece, begin: int, end: int) -> bytes:
-        """The event that brings samples `begin` to `end` of a piece."""
-        if end <= begin:
-            return b""
-        about = f"bits=16 num_channels=1 sample_rate={self._rate_hz()} num_samples={end - begin}"
-        data = to_pcm16(piece.samples[begin:end]).tobytes()
+    def _audio(self, samples: Waveform) -> bytes:
+        """The event that brings (T,) samples."""
+        about = f"bits=16 num_channels=1 sample_rate={self._rate_hz()} num_samples={len(samples)}"
+        data = to_pcm16(samples).tobytes()
         data = data.replace(b"\x7d", b"\x7d\x5d").replace(b"\n", b"\x7d\x2a")
         lines = "".join(f"705-{one}\n" for one in [*about.split(), "big_endian=0"])
         return lines.encode() + b"705-AUDIO\0" + data + b"\n705 AUDIO\n"
@@ -311,6 +330,7 @@ def main() -> None:
             types = voice_types(Path(sys.argv[1]).read_text())
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not reach the daemon
+    sys.setswitchinterval(SWITCH_S)
     OutputModule(answers, types).serve(sys.stdin.buffer)
 
 

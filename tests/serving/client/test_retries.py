@@ -20,18 +20,16 @@ from dlpo_serving.client import CallError, Chance, Flush, RetryPolicy
 from dlpo_serving.client.errors import Backoff
 from dlpo_serving.request import SpeechRequest
 from tests.serving.client.conftest import Heard, ScriptedServer
+from tests.serving.conftest import Clock
 
 REQUEST = SpeechRequest("Once more.")
 Code = grpc.StatusCode
 UNAVAILABLE, FULL = Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED
 
 
-class Time:
-    """A clock that a test moves; random numbers are the upper end."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-        self.chance = Chance(lambda: self.now_s, lambda low, high: high)
+def upper(low: float, high: float) -> float:
+    """A random number: the upper end."""
+    return high
 
 
 def spoken(context: grpc.ServicerContext) -> Iterator[speech_pb2.AudioChunk]:
@@ -63,7 +61,7 @@ def test_a_call_is_tried_until_it_is_taken(scripted_server: ScriptedServer, hear
     cancelled = refused(grpc.StatusCode.CANCELLED)
     scripted_server.outcomes = [refused(UNAVAILABLE), refused(FULL, 1500), cancelled, spoken]
 
-    hear(scripted_server.address, REQUEST, {"chance": Time().chance})
+    hear(scripted_server.address, REQUEST, {"chance": Chance(Clock(), upper)})
 
     assert [chunk.audio for chunk in hear.chunks] == [b"sound"]
     assert hear.totals.samples == 1
@@ -153,9 +151,9 @@ def test_delays_double_up_to_the_longest_with_full_jitter() -> None:
 def test_error_is_raised_at_once_if_no_time_is_left(
     total_s: float, timeout_s: float | None, now_s: float, retry_after_s: float | None
 ) -> None:
-    time = Time()
-    backoff = Backoff(RetryPolicy(total_s=total_s), time.chance, timeout_s)
-    time.now_s = now_s
+    clock = Clock()
+    backoff = Backoff(RetryPolicy(total_s=total_s), Chance(clock, upper), timeout_s)
+    clock.now_s = now_s
 
     with pytest.raises(CallError):
         asyncio.run(backoff.wait_after(CallError("full", FULL, retry_after_s)))

@@ -12,13 +12,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as messages
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -154,41 +157,41 @@ def test_rejection_reasons_are_a_closed_set() -> None:
     assert {kind.reason for kind in rejections} <= set(SHED_REASONS)
 
 
-@contextmanager
-def collector(got: list[Span]) -> Iterator[str]:
-    """An OTLP collector; yields its endpoint."""
+class Collector(TraceServiceServicer):
+    """Of OTLP."""
 
-    def export(request: Any, context: Any) -> messages.ExportTraceServiceResponse:
+    def __init__(self) -> None:
+        self.got: list[Span] = []
+        self.endpoint = ""
+
+    def Export(self, request: Any, context: Any) -> messages.ExportTraceServiceResponse:
         for resource in request.resource_spans:
             for scope in resource.scope_spans:
-                got.extend(scope.spans)
+                self.got.extend(scope.spans)
         return messages.ExportTraceServiceResponse()
 
-    handler = grpc.unary_unary_rpc_method_handler(
-        export,
-        messages.ExportTraceServiceRequest.FromString,
-        messages.ExportTraceServiceResponse.SerializeToString,
-    )
-    service = "opentelemetry.proto.collector.trace.v1.TraceService"
-    with ThreadPoolExecutor(1) as pool:
-        server = grpc.server(pool)
-        server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(service, {"Export": handler}),)
-        )
-        port = server.add_insecure_port("127.0.0.1:0")
-        server.start()
-        yield f"http://127.0.0.1:{port}"
-        server.stop(None).wait()
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    servicer, server = Collector(), grpc.server(ThreadPoolExecutor(1))
+    add_TraceServiceServicer_to_server(servicer, server)
+    servicer.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    yield servicer
+    server.stop(None).wait()
 
 
 def test_call_log_and_spans_hold_no_text_or_token(
-    start_server: StartServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    start_server: StartServer,
+    collector: Collector,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    trace, got = "4bf92f3577b34da6a3ce929d0e0e4736", list[Any]()
+    trace, got = "4bf92f3577b34da6a3ce929d0e0e4736", collector.got
     token = new_key(tmp_path / "keys.toml", "alice")
 
-    with collector(got) as endpoint, caplog.at_level(logging.DEBUG):
-        server = start_server(otlp_endpoint=endpoint, keys_file=tmp_path / "keys.toml")
+    with caplog.at_level(logging.DEBUG):
+        server = start_server(otlp_endpoint=collector.endpoint, keys_file=tmp_path / "keys.toml")
         request = speech_pb2.StreamSynthesizeRequest(text=TEXT)
         parent = ("traceparent", f"00-{trace}-00f067aa0ba902b7-01")
         metadata = (("authorization", f"Bearer {token}"), parent)

@@ -441,3 +441,18 @@ WAYS: dict[str, Caller] = {
     ),
 }  # fmt: skip
 CONVERSING = [name for name, way in WAYS.items() if isinstance(way, Socket | Wyoming)]
+
+
+def by_way(way: str, server: RunningServer, text: str, **asked: Any) -> bytes:
+    """The audio by a way of `WAYS`, with settings that it has by our names; or the refusal."""
+    heard = asyncio.run(WAYS[way].speak(server, text, **asked))
+    return heard.error.encode() or heard.audio
+
+
+def by_grpc(server: RunningServer, method: str, *messages: Any) -> str:
+    """The code of a call of any method, and what it says."""
+    raw = [one if isinstance(one, bytes) else one.SerializeToString() for one in messages]
+    call = server.channel.stream_stream(method)(iter(raw), timeout=WAIT_S)
+    with suppress(grpc.RpcError):
+        list(call)
+    return f"{call.code().name} {call.details()}"

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,16 +122,3 @@ def plain_server(ray_python: str, tmp_path_factory: pytest.TempPathFactory) -> I
     options = ("--log-level", "warning", "--max-first-audio-s", "1000")
     with server_process(tmp_path_factory.mktemp("plain"), *options, python=ray_python) as server:
         yield server.address
-
-
-@pytest.fixture(scope="session")
-def run_on_ray(ray_python: str) -> Callable[..., str]:
-    """`run_on_ray(*options)`: what `dlpo serve --ray` says when it can't."""
-
-    def run(*options: str) -> str:
-        command = [ray_python, "-m", "dlpo_serving", "--ray", *options]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=START_S)
-        assert done.returncode == 1
-        return done.stderr
-
-    return run

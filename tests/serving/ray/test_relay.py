@@ -148,31 +148,24 @@ def test_serve_failure_says_when_to_retry(
     assert "10.0.0.7" not in refused.message
 
 
-@pytest.fixture
-def flood() -> tuple[Serve, Future[bool]]:
-    """More than gRPC buffers for a caller; and a future that is set when Serve's handler ends."""
-    reported: Future[bool] = Future()
+def test_a_caller_who_does_not_read_is_sent_away(
+    proxied: Proxied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: Future[bool] = Future()
 
     async def serve(asked: Any, context: Any) -> AsyncIterator[bytes | None]:
         try:
-            for _ in range(30):
+            for _ in range(30):  # more than gRPC buffers for a caller
                 yield MUCH.SerializeToString()
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            reported.set_result(True)
+            ended.set_result(True)
             raise
 
-    return serve, reported
-
-
-def test_a_caller_who_does_not_read_is_sent_away(
-    flood: tuple[Serve, Future[bool]], proxied: Proxied, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    serve, reported = flood
     monkeypatch.setattr(proxy, "STALL_S", 0.2)
     call = stub(proxied(serve)).StreamSynthesize(REQUEST, timeout=WAIT_S)
 
-    assert reported.result(WAIT_S)
+    assert ended.result(WAIT_S)
     refused = refusal(lambda request, timeout: call, REQUEST)
     assert (refused.code, refused.detail(ErrorInfo).reason) == ("ABORTED", "STALLED")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable
+import subprocess
 from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
@@ -18,8 +18,8 @@ from dlpo.v1 import speech_pb2, speech_pb2_grpc
 from dlpo_serving.client import CallError, SpeechClient
 from dlpo_serving.request import SpeechRequest
 from tests.callers import ONCE, PATIENT, WAIT_S, Conversation, wait_until
+from tests.serving.protocols.callers import by_way
 from tests.serving.ray.conftest import RayServer
-from tests.serving.spoken_by import by_way
 
 FIRST = Conversation.FIRST
 
@@ -119,10 +119,12 @@ def test_killed_replica_loses_only_its_streams(ray_server: RayServer, plain_serv
     assert killed not in ray_server.replicas()
 
 
-def test_taken_port_is_reported(ray_server: RayServer, run_on_ray: Callable[..., str]) -> None:
+def test_taken_port_is_reported(ray_server: RayServer, ray_python: str) -> None:
     port = ray_server.address.rpartition(":")[2]
-
-    assert f"can't listen on port {port}" in run_on_ray("--host", "0.0.0.0", "--port", port)
+    command = [ray_python, "-m", "dlpo_serving", "--ray", "--host", "0.0.0.0", "--port", port]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S)
+    assert done.returncode == 1
+    assert f"can't listen on port {port}" in done.stderr
 
 
 def test_sigterm_lets_calls_end_and_leaves_nothing_behind(

@@ -17,12 +17,18 @@ from dlpo.v1 import speech_pb2
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from tests.callers import WAIT_S, refusal
 from tests.serving.conftest import RunningServer, StartServer
-from tests.serving.resilience.conftest import Attack, HttpSpeech
-from tests.serving.spoken_by import by_grpc, by_way
+from tests.serving.protocols.callers import by_grpc, by_way
+from tests.serving.resilience.conftest import Attack
 
 DLPO, RIVA = "/dlpo.v1.SpeechService/", "/nvidia.riva.tts.RivaSpeechSynthesis/"
 LONG = "fake*" + "1" * 100_000 + "x"
 MANY = {f"w{number}": "F IH1 SH" for number in range(5_000)}
+
+
+def by_riva(server: RunningServer, words: dict[str, str]) -> str:
+    dictionary = ",".join(f"{word}  fɪʃ" for word in words)
+    request = riva.SynthesizeSpeechRequest(text="Hi.", custom_dictionary=dictionary)
+    return by_grpc(server, f"{RIVA}SynthesizeOnline", request)
 
 
 def test_a_long_name_of_a_language_is_refused(attacked: Attack) -> None:
@@ -35,20 +41,14 @@ def test_a_long_name_of_a_language_is_refused(attacked: Attack) -> None:
 def test_oversized_dictionary_is_refused_unread(
     attacked: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ",".join(f"{word}  fɪʃ" for word in MANY)
-    config = speech_pb2.SynthesisConfig(dictionary=MANY)
-    theirs = riva.SynthesizeSpeechRequest(text="Hi.", custom_dictionary=words)
     with attacked(http_port=0) as server:
         for module in ("common.phonemes.parse_arpabet", "common.phonemes.Ipa.parse"):
             monkeypatch.setattr(f"dlpo.text.{module}", lambda *_: pytest.fail("it was read"))
-        replies = [
-            by_grpc(server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(config=config)),
-            by_grpc(server, f"{RIVA}SynthesizeOnline", theirs),
-            by_way("speech", server, "Hi.", dictionary=MANY),
-        ]
+        replies = [by_way(way, server, "Hi.", dictionary=MANY) for way in ("gRPC, whole", "speech")]
+        replies.append(by_riva(server, MANY).encode())
         monkeypatch.undo()
     for reply in replies:
-        assert "5000 words; expected 1000 at most" in str(reply)
+        assert b"5000 words; expected 1000 at most" in reply
 
 
 @contextmanager
@@ -67,32 +67,16 @@ def parsing_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
 
 
 def test_a_large_dictionary_is_parsed_by_a_worker(
-    attacked: Attack, http_speech: HttpSpeech, monkeypatch: pytest.MonkeyPatch
+    attacked: Attack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = dict(list(MANY.items())[:900])
-    theirs = ",".join(f"{word}  fɪʃ" for word in words)
-    text = speech_pb2.IncrementalSynthesizeRequest(text="Hi.")
-    config = speech_pb2.SynthesisConfig(dictionary=words)
     with attacked(http_port=0) as server, parsing_threads(monkeypatch) as threads:
-        for answer in (
-            by_grpc(
-                server, f"{DLPO}Synthesize", speech_pb2.SynthesizeRequest(text="Hi.", config=config)
-            ),
-            by_grpc(
-                server,
-                f"{DLPO}IncrementalSynthesize",
-                speech_pb2.IncrementalSynthesizeRequest(config=config),
-                text,
-            ),
-            by_grpc(
-                server,
-                f"{RIVA}SynthesizeOnline",
-                riva.SynthesizeSpeechRequest(text="Hi.", custom_dictionary=theirs),
-            ),
-        ):
-            assert answer.startswith("OK")
-        reply = http_speech(server.http_url.split("/")[2], input="Hi.", dictionary=words)
-        assert reply.status == 200
+        spoken = {
+            by_way(way, server, "Hi.", dictionary=words)
+            for way in ("gRPC, whole", "gRPC", "speech")
+        }
+        assert len(spoken) == 1  # the same sound
+        assert by_riva(server, words).startswith("OK")
         loop_thread = server.thread.name
     assert threads
     assert loop_thread not in threads

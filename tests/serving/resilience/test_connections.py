@@ -27,6 +27,14 @@ from tests.serving.conftest import (
 )
 from tests.serving.resilience.conftest import Attack
 
+PRIVATE = (
+    "localhost", "127.0.0.1:80", "LOCALHOST:1", "[::1]", "[::1]:80", "192.168.1.20:8080", "nas",
+    "dlpo.default.svc:8080", "tts.example:443",
+)  # fmt: skip
+FOREIGN = (
+    "evil.example", "evil@localhost", "evil.example.", "localhost.", "evil.example:80",
+    "localhost.evil.example", "127.0.0.1.evil.example",
+)  # fmt: skip
 GREEDY, OTHER = "127.0.0.2", "127.0.0.3"
 Connect = Callable[..., socket.socket]
 
@@ -116,30 +124,8 @@ def test_an_ipv6_network_is_one_owner() -> None:
     assert owner_of(None) == owner_of("") == ""
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"),
-    [
-        ("localhost", 200),
-        ("127.0.0.1:80", 200),
-        ("LOCALHOST:1", 200),
-        ("[::1]", 200),
-        ("[::1]:80", 200),
-        ("192.168.1.20:8080", 200),
-        ("nas", 200),
-        ("dlpo.default.svc:8080", 200),
-        ("tts.example:443", 200),
-        ("evil.example", 421),
-        ("evil@localhost", 421),
-        ("evil.example.", 421),
-        ("localhost.", 421),
-        ("evil.example:80", 421),
-        ("localhost.evil.example", 421),
-        ("127.0.0.1.evil.example", 421),
-    ],
-)
-def test_without_keys_only_private_names_are_served(
-    name: str, answer: int, local: RunningServer
-) -> None:
+@pytest.mark.parametrize("name", [*PRIVATE, *FOREIGN])
+def test_without_keys_only_private_names_are_served(name: str, local: RunningServer) -> None:
     for method, path in (
         ("POST", "/v1/audio/speech"),
         ("GET", "/metrics"),
@@ -152,7 +138,7 @@ def test_without_keys_only_private_names_are_served(
                 method, path, b'{"input": "Hi."}' if method == "POST" else None, headers
             )
             found = connection.getresponse().status
-        assert (found == 421) is (answer == 421), path
+        assert (found == 421) is (name in FOREIGN), path
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from dlpo_serving.protocols.grpc.server import SERVICE
 from dlpo_serving.protocols.riva.proto import riva_tts_pb2 as riva
 from dlpo_serving.protocols.riva.server import RIVA_SERVICE
 from tests.serving.conftest import RunningServer, StartServer
-from tests.serving.spoken_by import by_grpc
+from tests.serving.protocols.callers import by_grpc
 
 pytestmark = pytest.mark.full
 

@@ -16,7 +16,7 @@ from dlpo_bench.load.hostile_clients import OpenCall
 from dlpo_serving.client import SpeechClient
 from tests.callers import PATIENT, WAIT_S, Conversation, figure
 from tests.serving.conftest import RunningServer, StartServer
-from tests.serving.protocols.callers import WAYS, Post
+from tests.serving.protocols.callers import WAYS, Post, by_grpc, by_way
 from tests.serving.resilience.conftest import (
     Attack,
     Beside,
@@ -25,7 +25,6 @@ from tests.serving.resilience.conftest import (
     Neighbour,
     StartProcess,
 )
-from tests.serving.spoken_by import by_grpc, by_way
 
 DLPO = "/dlpo.v1.SpeechService/"
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))

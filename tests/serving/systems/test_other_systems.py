@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,19 +10,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from dlpo.audio import read_wav
 from dlpo.bundle import DEFAULT_VOICE, Bundle
+from dlpo.operating_system import call_on_stop
 from dlpo_serving.client import CallError, SpeechClient
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import find_voice
 from tests.callers import WAIT_S, ServerProcess, lay, server_process, wait_until
-from tests.serving.spoken_by import posted
+from tests.serving.protocols.callers import by_way
 
 SYSTEMS = ("macos", "windows")
 TEXT = "Is it not strange?"
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EMBEDDED = find_voice(DEFAULT_VOICE)
 
 
@@ -80,8 +85,8 @@ def test_it_speaks_over_grpc_as_on_linux(server: ServerProcess) -> None:
 
 
 def test_it_speaks_over_http(server: ServerProcess) -> None:
-    url = f"http://{server.http_address}/v1/audio/speech"
-    assert posted(url, input=TEXT, response_format="wav").startswith(b"RIFF")
+    named: Any = SimpleNamespace(http_url=f"http://{server.http_address}")
+    assert len(by_way("speech", named, TEXT, voice="")) > 20_000
 
 
 def test_a_voice_is_tried_and_added(server: ServerProcess, folder: Path) -> None:
@@ -93,7 +98,7 @@ def test_a_voice_is_tried_and_added(server: ServerProcess, folder: Path) -> None
     assert "voice refused" not in server.log.read_text()
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+@pytest.mark.parametrize("stop", SIGNALS, ids=lambda s: s.name)
 def test_it_drains_when_it_is_stopped(system: str, stop: signal.Signals, tmp_path: Path) -> None:
     with server_process(tmp_path, "--lanes", "1", **lacking(system)) as server:
         with SpeechClient(server.address) as client:
@@ -154,3 +159,39 @@ def test_priority_is_lowered_from_what_it_was() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["5", "19"]
+
+
+@pytest.fixture
+def own_handlers() -> Iterator[None]:
+    """Puts the process's handlers back."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+    yield
+    for number, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("own_handlers")
+@pytest.mark.parametrize("number", SIGNALS)
+def test_no_crowd_of_callbacks_drowns_a_signal(number: signal.Signals) -> None:
+    async def busy() -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        call_on_stop(stop.set)
+        for _ in range(5_000):
+            loop.call_soon_threadsafe(int)
+        signal.raise_signal(number)
+        await asyncio.wait_for(stop.wait(), 10)
+
+    asyncio.run(busy())
+
+
+@pytest.mark.usefixtures("own_handlers")
+def test_after_the_end_a_signal_does_what_it_did_before() -> None:
+    heard: list[int] = []
+
+    async def brief() -> None:
+        call_on_stop(lambda: None)
+
+    signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    asyncio.run(brief())
+    signal.raise_signal(signal.SIGTERM)
+    assert heard == [signal.SIGTERM]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dlpo.text.en_us.lexicon import Lexicon, write_lexicon
+from dlpo.text.en_us.lexicon import Lexicon
 from dlpo.text.en_us.pronounce import Pronouncer
-from scripts.pack_lexicon import rows_of_gruut
+from scripts.pack_lexicon import rows_of_gruut, write_lexicon
 
 
 @pytest.fixture(scope="module")

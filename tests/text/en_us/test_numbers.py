@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlpo.text.common.roman import roman_value
+from dlpo.text.common.numbers import roman_value
 from dlpo.text.en_us.numbers import (
     cardinal_words,
     number_words,

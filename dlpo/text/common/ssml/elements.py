@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from dlpo.text.common.pauses import LONGEST_S, STRENGTHS
+from dlpo.text.common.markup import LONGEST_S, STRENGTHS
 
 MAX_VALUE = 2_000  # characters of one attribute, and of the text in say-as, phoneme and sub
 ATTRIBUTES = {

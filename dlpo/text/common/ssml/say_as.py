@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
 
 from dlpo.text.common.language import Token
-from dlpo.text.common.roman import roman_value
+from dlpo.text.common.numbers import roman_value
 
 _SAME_AS = {
     "number": "cardinal",
@@ -88,25 +88,16 @@ class SayAs:
         return say(content)
 
     # ------------------------------------------------------------------ what a language says
-    def tokens(self, content: str) -> Iterator[Token]:
-        """The content as the language reads it in a text."""
-        raise NotImplementedError
-
-    def digit_words(self, digits: str) -> list[str]:
-        """Each digit by its name; other characters are skipped."""
-        raise NotImplementedError
-
-    def character(self, one: str) -> list[str]:
-        """The name of a letter or a sign."""
-        raise NotImplementedError
-
-    def cardinal_or_ordinal(self, number: str, ordinal: bool) -> list[str]:
-        """A number as it is written."""
-        raise NotImplementedError
-
-    def date_words(self, day: str, month: int | None, year: str) -> list[str]:
-        """The parts of a date that are given."""
-        raise NotImplementedError
+    tokens: Callable[[str], Iterator[Token]]
+    """The content as the language reads it in a text."""
+    digit_words: Callable[[str], list[str]]
+    """Each digit by its name; other characters are skipped."""
+    character: Callable[[str], list[str]]
+    """The name of a letter or a sign."""
+    cardinal_or_ordinal: Callable[[str, bool], list[str]]
+    """A number as it is written, and whether it is an ordinal."""
+    date_words: Callable[[str, int | None, str], list[str]]
+    """The parts of a date that are given: day, month and year."""
 
     def lasting(self, minutes: str, seconds: str, hours: str = "") -> list[str]:
         """A duration; "" for what isn't given."""
@@ -115,11 +106,11 @@ class SayAs:
     # ------------------------------------------------------------------ kinds
     def cardinal(self, content: str) -> list[str]:
         value = roman_value(content)
-        return self.cardinal_or_ordinal(content if value is None else str(value), ordinal=False)
+        return self.cardinal_or_ordinal(content if value is None else str(value), False)
 
     def ordinal(self, content: str) -> list[str]:
         value = roman_value(content)
-        return self.cardinal_or_ordinal(content if value is None else str(value), ordinal=True)
+        return self.cardinal_or_ordinal(content if value is None else str(value), True)
 
     def characters(self, content: str) -> list[str]:
         said = (self.digit_words(c) if c.isdigit() else self.character(c) for c in content)

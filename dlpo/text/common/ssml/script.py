@@ -25,6 +25,7 @@ from dlpo.text.common.words import (
     sentence_of,
     settle_question,
     with_accents,
+    with_pauses,
 )
 from dlpo.text.symbols import strongest_mark
 
@@ -192,7 +193,7 @@ def spoken_script(
     """Split, normalize and pronounce the script of a document; there may be nothing to say."""
     found: list[Sentence] = []
     places: list[int] = []  # of all words in the text
-    spans: list[tuple[int, int]] = []  # of each sentence in the text
+    ends: list[int] = []  # of each sentence in the text
     for marked in _sentences(script, document, known):
         language = marked[0].token.language or script.language
         words = settle_question(list(_words(marked, script, known, symbols)), language)
@@ -204,9 +205,9 @@ def spoken_script(
             start, end = of_words[piece][0].start, of_words[piece][-1].end
             sentence = sentence_of(words[piece], script.text, start, end)
             found.append(replace(sentence, voice=script.voice(start)))
-            spans.append((start, end))
+            ends.append(end)
             places += [token.start for token in of_words[piece]]
-    _set_pauses(found, spans, script)
+    with_pauses(found, ends, script.breaks)
     _set_marks(found, places, script)
     return found
 
@@ -260,20 +261,6 @@ def _words(
         prosody = script.prosody(token.token.start)
         for _ in token.token.words:
             yield replace(next(words), **prosody._asdict())
-
-
-def _set_pauses(found: list[Sentence], spans: list[tuple[int, int]], script: Script) -> None:
-    """A break belongs to the sentence before it, or to the first one."""
-    ends = [end for _, end in spans]
-    for place, seconds in script.breaks:
-        if not found:
-            return
-        before = bisect_left(ends, place) - 1
-        if before < 0:
-            found[0] = replace(found[0], pause_before_s=found[0].pause_before_s + seconds)
-        else:
-            pause = (found[before].pause_after_s or 0.0) + seconds
-            found[before] = replace(found[before], pause_after_s=pause)
 
 
 def _set_marks(found: list[Sentence], places: list[int], script: Script) -> None:

@@ -23,6 +23,13 @@ USER = {
     "is_onboarding_checklist_completed": True, "can_use_delayed_payment_methods": False,
     "subscription": SUBSCRIPTION,
 }  # fmt: skip
+SETTINGS: dict[str, object] = {
+    "stability": 0.5,
+    "similarity_boost": 0.75,
+    "style": 0.0,
+    "use_speaker_boost": True,
+    "speed": 1.0,
+}
 ACCOUNT: dict[str, tuple[str, dict[str, object]]] = {
     "/v1/user": ("Who calls, as ElevenLabs' clients ask", dict(USER)),
     "/v1/user/subscription": ("What an account may use: all", dict(SUBSCRIPTION)),
@@ -31,11 +38,8 @@ ACCOUNT: dict[str, tuple[str, dict[str, object]]] = {
         "Dictionaries of an account: each request brings its own",
         {"pronunciation_dictionaries": [], "has_more": False, "next_cursor": None},
     ),
-    "/v1/voices/{voice}/settings": (
-        "Settings of a voice: their defaults",
-        {"stability": 0.5, "similarity_boost": 0.75, "style": 0.0, "use_speaker_boost": True,
-         "speed": 1.0},
-    ),
+    "/v1/voices/settings/default": ("Settings of voices", SETTINGS),
+    "/v1/voices/{voice}/settings": ("Settings of a voice: their defaults", SETTINGS),
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -29,11 +29,6 @@ class Page(browsing.Page):
     @property
     def state(self) -> str:
         return self.run("return document.body.dataset.state")
-
-    def press_with_control(self, key: str) -> None:
-        ActionChains(self.browser).key_down(Keys.CONTROL).send_keys(key).key_up(
-            Keys.CONTROL
-        ).perform()
 
     def write(self, text: str) -> None:
         """Replace the text by typing."""
