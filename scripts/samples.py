@@ -11,12 +11,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from dlpo.bundle import DEFAULT_VOICE
-from dlpo.errors import DlpoError, InputError
 from dlpo_bench.listening.making import matched
 from dlpo_bench.options import SpeakingOptions
 from dlpo_bench.systems import TextVoice, open_voices
@@ -24,6 +20,8 @@ from dlpo_serving.encodings.sound_file import SoundFile
 from dlpo_serving.request import SpeechRequest
 from dlpo_serving.voices import known_voices
 
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 ENGLISH = {  # by clips' names; short ones, to suit a page
     "appointment": "Your appointment with Dr. Lee is on Thursday, at a quarter past three.",
     "friday": "You'd like to move it to Friday?",
@@ -44,20 +42,11 @@ Samples = Mapping[str, TextVoice]
 """Prefix of its files -> a voice: `heart`, or `untuned-heart`."""
 
 
-def open_samples(untuned: Path, voice: str) -> Samples:
-    """The untuned checkpoint with the served number of steps, and the voices as served.
-
-    Args:
-        untuned: checkpoint.
-        voice: name or path of the bundle exported from it after tuning.
-
-    Raises:
-        InputError: there is no such checkpoint or voice.
-        BundleError, CheckpointError, EngineError: one can't be opened.
-    """
-    served = open_voices([f"served={voice}"], SpeakingOptions(voices=VOICES))
+def open_samples() -> Samples:
+    """The untuned checkpoint with the served number of steps, and the voices as served."""
+    served = open_voices([f"served={DEFAULT_VOICE}"], SpeakingOptions(voices=VOICES))
     speaking = SpeakingOptions((served[0].synthesizer.manifest.steps,), voices=UNTUNED)
-    before = open_voices([f"untuned={untuned}"], speaking)
+    before = open_voices([f"untuned={ROOT / 'voices/spectral/checkpoint'}"], speaking)
     names = [*(f"{BEFORE}{name}" for name in UNTUNED), *VOICES]
     return dict(zip(names, [*before, *served], strict=True))
 
@@ -67,19 +56,9 @@ def texts_of(voice: TextVoice) -> Mapping[str, str]:
     return SPANISH if voice.synthesizer.manifest.language.startswith("es") else ENGLISH
 
 
-def make(
-    untuned: Annotated[Path, typer.Option(help="Checkpoint before tuning.")] = Path(
-        "voices/spectral/checkpoint"
-    ),
-    voice: Annotated[str, typer.Option(help="The bundle that is served.")] = DEFAULT_VOICE,
-    out: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Folder of the pages.")
-    ] = Path("docs"),
-) -> None:
+def main() -> None:
     """Speak all sentences with every version of the voices, and write the page."""
-    samples = open_samples(untuned, voice)
-    folder = out / FOLDER
-    folder.mkdir(exist_ok=True)
+    samples, folder = open_samples(), DOCS / FOLDER
     for old in folder.glob(f"*{ENCODING}"):
         old.unlink()
     for name, one in samples.items():
@@ -89,9 +68,9 @@ def make(
                 file.write(matched(one.synthesizer.speak(SpeechRequest(text)), rate_hz))
     size = sum(path.stat().st_size for path in folder.glob(f"*{ENCODING}"))
     if size > MOST_BYTES:
-        raise InputError(f"the clips have {size} bytes, at most {MOST_BYTES} are meant for git")
-    (out / "samples.md").write_text(page(samples), encoding="utf-8")
-    typer.echo(f"{out / 'samples.md'}: {size / 1000:.0f} kB of sound")
+        sys.exit(f"the clips have {size} bytes, at most {MOST_BYTES} are meant for git")
+    (DOCS / "samples.md").write_text(page(samples), encoding="utf-8")
+    print(f"{DOCS / 'samples.md'}: {size / 1000:.0f} kB of sound")
 
 
 def page(samples: Samples) -> str:
@@ -133,7 +112,4 @@ def described(name: str, voice: TextVoice) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(make)
-    except DlpoError as error:
-        sys.exit(f"error: {error}")
+    main()

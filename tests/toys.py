@@ -124,3 +124,15 @@ def denoiser_window(
         generator.standard_normal([lengths.get(n, n) for n in shapes[name]], np.float32)
         for name in ("conditioning", "source", "noise")
     ]
+
+
+def element_types(model: Any) -> dict[str, int]:
+    """Tensor -> type, as the nodes of an ONNX graph imply."""
+    import onnx
+
+    bare = onnx.ModelProto.FromString(model.SerializeToString())
+    del bare.graph.value_info[:]  # what the graph says of itself does not count
+    graph = onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True).graph
+    values = (*graph.input, *graph.value_info, *graph.output)
+    found = {value.name: value.type.tensor_type.elem_type for value in values}
+    return found | {tensor.name: tensor.data_type for tensor in graph.initializer}

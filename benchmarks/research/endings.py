@@ -197,7 +197,9 @@ def main(
     prompts = read_ending_prompts(texts, without)
     reader = ReadRun.reader = FlowReader(base, read_tests(test), corpora)
     start = reader.read(reader.figures.policy.flow) | {"update": np.array(0.0)}
-    found, runs, curves = dict[str, Any](), dict[str, Any](), dict[str, list[Curve]]()
+    found: dict[str, Any] = {}
+    runs: dict[str, Any] = {}
+    curves: dict[str, list[Curve]] = {}
     for number, label in itertools.product(seed or [0], arm or ARMS):
         of_run = {name: of for name, of in ARMS[label].items() if hasattr(EndingsTuning(), name)}
         values = {**parse_settings(settings or ()), **of_run, "seed": number}

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dlpo.errors import InputError
 from dlpo_bench.launch import evaluate_systems
 from dlpo_bench.options import EvaluationOptions, Judges, SentenceChoice, SpeakingOptions
 
@@ -30,8 +29,3 @@ def test_systems_side_by_side_get_the_same_figures(options: EvaluationOptions) -
     assert kind == "endings"
     assert list(alone.figures["yn"]) == ["one", "other"]
     assert evaluate_systems(replace(options, jobs=2)) == (kind, alone)
-
-
-def test_an_unknown_baseline_is_refused_before_judging(options: EvaluationOptions) -> None:
-    with pytest.raises(InputError, match="'nobody' is unknown; expected one of one, other"):
-        evaluate_systems(replace(options, jobs=2, baseline="nobody"))

@@ -16,6 +16,7 @@ from dlpo_export.parity.divergence import sqnr_db, varying_tensors
 from dlpo_export.parity.open_graph import OpenGraph
 from dlpo_export.parity.rounding import rounded_in_float32
 from dlpo_export.tensorrt.graph import load_for_tensorrt
+from tests.toys import element_types as types
 
 FLOAT = TensorProto.FLOAT
 FLOAT16 = TensorProto.FLOAT16
@@ -30,18 +31,6 @@ def full(tiny_bundle: Path) -> onnx.ModelProto:
 @pytest.fixture(scope="module")
 def half(full: onnx.ModelProto) -> onnx.ModelProto:
     return to_half(full)
-
-
-def types(model: onnx.ModelProto) -> dict[str, int]:
-    """Element type of every tensor, as the graph's nodes imply."""
-    bare = onnx.ModelProto.FromString(model.SerializeToString())
-    del bare.graph.value_info[:]  # what the graph says of itself does not count
-    inferred = onnx.shape_inference.infer_shapes(bare, strict_mode=True).graph
-    found = {
-        value.name: value.type.tensor_type.elem_type
-        for value in (*inferred.input, *inferred.value_info, *inferred.output)
-    }
-    return found | {tensor.name: tensor.data_type for tensor in inferred.initializer}
 
 
 def test_convolutions_are_fp16_and_the_chain_fp32(half: onnx.ModelProto) -> None:

@@ -23,6 +23,7 @@ from dlpo_export.tensorrt.graph import load_for_tensorrt
 from dlpo_export.tensorrt.options import GPU_PRECISIONS
 from dlpo_export.weights import fold_batch_norms, weights_by_type
 from dlpo_serving.voices import find_voice
+from tests.toys import element_types
 
 EMBEDDED = find_voice(DEFAULT_VOICE)
 
@@ -82,14 +83,9 @@ def test_a_graph_that_cant_be_read_is_a_bundle_error(tmp_path: Path, content: by
 
 def refused(model: onnx.ModelProto) -> list[str]:
     """The nodes whose operator or type isn't on TensorRT's published list."""
-    graph = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
-    kinds = {
-        value.name: value.type.tensor_type.elem_type
-        for value in (*graph.input, *graph.value_info, *graph.output)
-    }
-    kinds |= {tensor.name: tensor.data_type for tensor in graph.initializer}
+    kinds = element_types(model)
     found = []
-    for node in graph.node:
+    for node in model.graph.node:
         data = [node.input[node.op_type == "Where"]]  # the type that the list is about
         if node.op_type == "Cast":
             data.append(node.output[0])
@@ -114,13 +110,10 @@ def test_graphs_for_gpus_follow_the_rules_of_tensorrt(
     """Strongly typed: one kind of float an operator; 8 bits with a sign and their zero at 0."""
     loaded = load_for_tensorrt(for_gpus.graph_path("denoiser_2", precision))
     assert not refused(loaded)
-    graph = onnx.shape_inference.infer_shapes(loaded, check_type=True, strict_mode=True).graph
-    values = (*graph.input, *graph.value_info, *graph.output)
-    kinds = {value.name: value.type.tensor_type.elem_type for value in values}
-    kinds |= {tensor.name: tensor.data_type for tensor in graph.initializer}
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    kinds = element_types(loaded)
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in loaded.graph.initializer}
     weights = set(constants)
-    for node in graph.node:
+    for node in loaded.graph.node:
         assert node.domain in ("", "ai.onnx"), node.op_type  # others need a plugin
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             data, scale, zero = node.input

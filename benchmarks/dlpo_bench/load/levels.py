@@ -27,6 +27,7 @@ from dlpo_bench.machine import percentile
 
 START_S = 60.0  # for client processes to finish their imports
 SOON_S = 1.0  # until every process has connected
+POLL_S = 0.05  # between looks at whether they are done
 DRAIN_S = 30.0  # after the level; a call still running by then will never end
 RETRY_S = 1.0  # if a refusal has no RetryInfo, and after any other error
 GOOD_SHARE = 0.99  # of the requested speech must play without a gap
@@ -189,12 +190,15 @@ class Clients:
         ]
         timeout_s = SOON_S + level.ramp_s + level.level_s + DRAIN_S + CONNECT_S
         try:
-            results = [await asyncio.to_thread(one.get, timeout_s) for one in playing]
-        except multiprocessing.TimeoutError as error:
+            async with asyncio.timeout(timeout_s):
+                for one in playing:
+                    while not one.ready():  # `get` would hold Ctrl-C until then
+                        await asyncio.sleep(POLL_S)
+        except TimeoutError as error:
             raise EngineError(
                 f"a client process did not answer for {timeout_s:.0f} s; has it left a message?"
             ) from error
-        return results, start_s + level.counts_from_s
+        return [one.get() for one in playing], start_s + level.counts_from_s
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from dlpo.text.es.pronounce import SpanishPronouncer
 from dlpo.text.es.tables import TABLES
 
 _LETTERS = "áéíóúüñçÁÉÍÓÚÜÑÇºª₡₲₽₿‰√π∞"
-
 _LAST_LETTERS = "aeiouáéíóúdlnrsyz"
 
 

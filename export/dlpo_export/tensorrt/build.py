@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _OUT_OF_MEMORY = re.compile(
     r"out ?of ?memory|insufficient memory|memoryallocation|failed_allocation|bad_alloc", re.I
 )
+WORKSPACE_BYTES = 2 << 30  # of the GPU's memory, for one layer while the engine runs
 _LAST_MESSAGES = 5  # of TensorRT, quoted in an error
 
 
@@ -45,7 +46,7 @@ def build_plan(
     logger = collecting_logger(trt)
     builder, network = _parse(trt, model, logger)
     config = builder.create_builder_config()
-    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     config.clear_flag(trt.BuilderFlag.TF32)  # on by default, but fp32 must be fp32
     # One profile per bucket, with a single shape, in the order that `PlanInfo` promises.
     for batch in options.batch:
@@ -111,8 +112,7 @@ def _failed(
     advice = ""
     if options is not None and _OUT_OF_MEMORY.search(said):
         advice = (
-            f"; the GPU's memory ran out: free it, or lower the workspace"
-            f" ({options.workspace_bytes >> 20} MiB), the largest frames ({options.frames[-1]}) or"
-            f" the largest batch ({options.batch[-1]})"
+            f"; the GPU's memory ran out: free it, or lower the largest frames"
+            f" ({options.frames[-1]}) or the largest batch ({options.batch[-1]})"
         )
     return EngineError(f"{name}: {what} ({said}){advice}")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 from dlpo.bundle import Precision
-from dlpo.config.fields import HIDDEN
 from dlpo.errors import InputError
 from dlpo.nvidia import BUCKET_BATCH, BUCKET_FRAMES
 from dlpo_export.options import OfBoth
@@ -31,16 +30,12 @@ class TensorrtOptions:
     """Windows per call of the plans, too."""
     cache: Annotated[Path | None, OfBoth] = None
     """Folder that keeps plans by graph, GPU and TensorRT, for the next build to take from there."""
-    workspace_bytes: Annotated[int, HIDDEN] = 2 << 30
-    """GPU memory that one layer may use while the engine runs."""
 
     def __post_init__(self) -> None:
         for name in ("frames", "batch"):
             sizes: tuple[int, ...] = getattr(self, name)
             if not sizes or sizes[0] < 1 or any(low >= high for low, high in pairwise(sizes)):
                 raise InputError(f"{name} is {sizes}; expected numbers from 1, ascending")
-        if self.workspace_bytes < 1 << 20:
-            raise InputError(f"workspace is {self.workspace_bytes} bytes; expected 1 MiB or more")
         for precision in self.precisions or ():
             if precision not in GPU_PRECISIONS:
                 raise InputError(

@@ -65,8 +65,7 @@ def add_plans(bundle: Bundle, out: Path, options: TensorrtOptions | None = None)
             batch=options.batch,
         )
         model = load_for_tensorrt(bundle.graph_path(graph, precision))
-        named_after = f"{plan}{options.workspace_bytes}".encode()
-        named_after += model.SerializeToString(deterministic=True)
+        named_after = str(plan).encode() + model.SerializeToString(deterministic=True)
         kept = cache / f"{hashlib.sha256(named_after).hexdigest()[:16]}.{plan.file}"
         if not kept.exists():
             parse_graph(trt, model)

@@ -32,7 +32,6 @@ from dlpo_serving.engines.onnx_engine import (
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, IOBinding, OrtValue, RunOptions
 
-GpuPrecision = Literal["fp32", "fp16"]
 _log = logging.getLogger(__name__)
 
 
@@ -182,7 +181,7 @@ class CudaEngine(OnnxSentenceGraphs):
     def __init__(
         self,
         bundle: Bundle,
-        precision: GpuPrecision = "fp32",
+        precision: Literal["fp32", "fp16"] = "fp32",
         buckets: Buckets | None = None,
     ) -> None:
         """Load the graphs.
