@@ -75,7 +75,7 @@ def figure(http_address: str, name: str) -> float:
     """
     with urlopen(f"http://{http_address}/metrics", timeout=WAIT_S) as page:
         lines = page.read().decode().splitlines()
-    found = (line for line in lines if re.match(rf"{re.escape(name)}[ {{]?", line))
+    found = (line for line in lines if re.match(rf"{re.escape(name)}[ {{]", line))
     return sum(float(line.split()[-1]) for line in found if "HTTP" not in line)
 
 

@@ -142,10 +142,7 @@ class FlowReader:
 
 
 class ReadRun(EndingsTuner):
-    """A run that is read on the test's texts where others validate.
-
-    Readings are kept as READINGS/UPDATE.npz beside its log.
-    """
+    """A run that is read where others validate, to readings/UPDATE.npz beside its log."""
 
     reader: FlowReader
 
@@ -173,7 +170,7 @@ class BentCollector(EndingsCollector):
 
 
 class BentRun(ReadRun):
-    """Learns what the rule does."""
+    """Learns the rule."""
 
     collects = BentCollector
 

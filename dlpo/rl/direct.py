@@ -11,9 +11,9 @@
 Of a flow x is drawn again from the same noise, with the gradient of all its steps. With `guide`
 recordings, beta times the control's loss is minimized as well.
 
-It learns fastest and is the easiest to hack: a policy that learns from a judge exploits whatever
-it attends to. With K < N the states that it starts from are those of the policy that acted, and
-nothing corrects for its having moved: one pass over each rollout.
+A policy that learns from a judge exploits whatever it attends to. With K < N the states that it
+starts from are those of the policy that acted, and nothing corrects for its having moved: one pass
+over each rollout.
 
 It needs: a judge with a gradient, recordings if guided.
 

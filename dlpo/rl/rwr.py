@@ -9,9 +9,9 @@
     r        rewards            standardised
     tau      temperature        small values imitate only the best seed
 
-It is `dlpo.rl.awm` with weights that are never negative, so nothing is pushed away and no anchor is
-needed. Unlike a score function it also reaches the last, noiseless step. The regression of a batch
-is an M-step, whose samples and weights stay fixed: several passes over it are sound.
+It is `dlpo.rl.awm` with weights that are never negative, so nothing is pushed away.
+Unlike a score function it also reaches the last, noiseless step. The regression of a batch is an
+M-step, whose samples and weights stay fixed: several passes over it are sound.
 
 It needs: rewards of two or more draws of a prompt.
 

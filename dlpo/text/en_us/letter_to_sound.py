@@ -1,8 +1,8 @@
 """Phonemes of a word that no dictionary knows, by a small net over its letters.
 
 Two bidirectional GRU layers and two slots per letter, each a phoneme or nothing; trained on CMUdict
-by scripts/train_letter_to_sound.py at commit fb638e8a. The standard library is enough, where a
-letter takes milliseconds; with numpy, a fraction of one.
+by scripts/train_letter_to_sound.py. The standard library is enough, where a letter takes
+milliseconds; with numpy, a fraction of one.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ SENTENCES = Path(__file__).resolve().parents[3] / "recipe" / "texts" / "readings
 FRONT_END = TextFrontEnd()
 
 
-def test_held_out_kinds_are_told_apart() -> None:
+def test_held_out_kinds_are_kept_apart() -> None:
     rows = Tables(str(SENTENCES / "_")).rows("held_out_kinds")
     names = [*dict.fromkeys(kind for kind, _ in rows)]
     model, right = TABLES.model("kinds"), 0
