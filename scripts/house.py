@@ -21,7 +21,7 @@ from pathlib import Path
 
 # Physical lines of all Python, and words of docs/ as `wc -w` counts them. A limit only falls: lower
 # it when much goes, and say each fact on one page.
-MOST_LINES = 112_000
+MOST_LINES = 111_250
 MOST_WORDS = 28_500
 P95_FUNCTION_LINES = 35
 MOST_PARAMETERS = 8  # outside the command line, where each is an option

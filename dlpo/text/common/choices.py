@@ -10,7 +10,7 @@ from dlpo.text.common.forms import Speak
 from dlpo.text.common.neighbors import neighbors_after, neighbors_before
 
 _SEEN = 8  # neighbors on either side
-_NUMBER = re.compile(r"\d+(?:\.\d+)?(?=\s?[A-Za-z])")  # of a measure, any is alike
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?(?=\s?[A-Za-z])")  # of a measure, any is alike
 
 
 def choice_of(model: Callable[[], Chooser | None], says: Mapping[str, Speak]) -> Speak:

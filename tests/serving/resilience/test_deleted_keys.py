@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import re
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ async def test_a_web_socket_of_a_deleted_key_speaks_no_more(way: str, guarded: G
     socket: Any = WAYS[way]
     async with socket.connected(guarded.server, headers=guarded.headers()) as connection:
         await connection.speak("One fish.")
-        heard = await connection.hear(length=1)
+        heard = await connection.hear(1 if "jambonz" in way else inf)
         assert (len(heard.audio) > 0, heard.error) == (True, "")
         guarded.delete()
         await connection.speak("Two fish.")

@@ -216,8 +216,14 @@ class CountedConnection(asyncio.Protocol):
             self._wait_for_turn()
 
     def eof_received(self) -> bool | None:
-        """See `asyncio.Protocol`; a client that only stopped sending still gets its answer."""
+        """See `asyncio.Protocol`; a client that only stopped sending still gets its answer.
+
+        Once a reply has begun, a client that sends no more counts as gone, as nothing may be put
+        into the reply to find out.
+        """
         if not self._inner or not self._is_connected or self._house.tls:
+            return None
+        if self.is_answering and not self.owes_head:
             return None
         self.has_ended = True
         self.look_whether_gone()
