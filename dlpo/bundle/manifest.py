@@ -180,8 +180,6 @@ class Manifest:
     def pitch_key(self) -> tuple[int, ...]:
         """What keys the noise of the pitch beside seed and sentence: the voice's name, or that of
         a mix's largest share, as CRC-32; nothing in a bundle whose voices share that noise."""
-        if not self.source.taper_hz:  # as in bundles of 1.1
-            del values["source"]["taper_hz"]
         if not self.own_pitch_noise:
             return ()
         name = self._most_of(self.voice) if self.mixes(self.voice) else self.voice
@@ -274,6 +272,8 @@ class Manifest:
             del values["jitter"]
         if not self.voice_languages:  # as before there were several languages
             del values["voice_languages"]
+        if not self.source.taper_hz:  # as in bundles of 1.1
+            del values["source"]["taper_hz"]
         if not self.own_pitch_noise:  # as in bundles of 1.0
             del values["own_pitch_noise"]
         return seal(values)
