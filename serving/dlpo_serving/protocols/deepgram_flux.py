@@ -76,8 +76,7 @@ class FluxDialect(Dialect):
         self._written: deque[Turn] = deque()  # not spoken yet
         self._is_speaking = False
         self._begun: deque[Turn] = deque(maxlen=MOST_TURNS)  # since the last interruption
-        self._played_s = 0.0  # at the last interruption
-        self._was_interrupted = False
+        self._played_s: float | None = None  # at the last interruption
         self._characters = 0
 
     def connected(self) -> Message:
@@ -96,7 +95,7 @@ class FluxDialect(Dialect):
     @property
     def _sent_s(self) -> float:
         """Seconds of the session's audio, of which interruptions took what was not played."""
-        return self._begun[-1].stop_s if self._begun else self._played_s
+        return self._begun[-1].stop_s if self._begun else self._played_s or 0.0
 
     def info(self, speech: AudioStream, warnings: Sequence[str]) -> Sequence[Message]:
         turn = self._written.popleft()
@@ -132,12 +131,13 @@ class FluxDialect(Dialect):
 
     def not_interrupted(self, played_s: float | None) -> Message | None:
         """Why an interruption, after so much was played of the session, has no effect."""
-        if self._was_interrupted and played_s is not None and played_s <= self._played_s:
-            after = f"expected more than {round(self._played_s * 1000)} ms, the last Interrupt's"
+        last_s = self._played_s
+        if last_s is not None and played_s is not None and played_s <= last_s:
+            after = f"expected more than {round(last_s * 1000)} ms, the last Interrupt's"
             got = f"got {round(played_s * 1000)} ms"
             return warning("INVALID_INTERRUPT_OFFSET", f"{got}; {after}")
         if not (self._begun or self._written):
-            spoken = "NO_ACTIVE_SPEECH" if self._was_interrupted else "NO_AUDIO_GENERATED"
+            spoken = "NO_AUDIO_GENERATED" if last_s is None else "NO_ACTIVE_SPEECH"
             return warning(spoken, "no turn is left to interrupt")
         return None
 
@@ -148,15 +148,14 @@ class FluxDialect(Dialect):
             played_s: seconds of the session's audio.
         """
         until_s = self._sent_s if played_s is None else min(played_s, self._sent_s)
-        turns = self._begun or self._written  # those that wait have no audio yet
-        turn = [one for one in turns if one.start_s <= until_s or one is turns[0]][-1]
+        first = (self._begun or self._written)[0]  # what waits has no audio yet
+        turn = next((one for one in reversed(self._begun) if one.start_s <= until_s), first)
         heard = turn.heard(until_s)
         split = {"text_spoken": turn.text[:heard], "text_remaining": turn.text[heard:]}
         self._written.clear()
         self._begun.clear()
         self._is_speaking = False
         self._played_s = until_s
-        self._was_interrupted = True
         return {
             "type": "SpeechInterrupted",
             "audio_played_ms": round(until_s * 1000),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
+from dlpo_serving.protocols.deepgram_flux import FluxDialect
 from tests.callers import WAIT_S
 from tests.serving.protocols.http.conftest import RunningServer
 from tests.serving.protocols.http.sockets import connected, send
@@ -68,6 +70,13 @@ async def test_the_text_is_split_where_playback_was(server: RunningServer, turns
         assert heard["metadata"]["speech_id"] == later["speech_id"]
         assert heard["audio_played_ms"] == begin + round(samples / 22.05)
         assert heard["text_spoken"] == SECOND.rstrip(".")
+
+
+def test_before_any_audio_the_first_turn_is_interrupted() -> None:
+    dialect = FluxDialect(make_mocked_request("GET", FLUX))
+    for text in (FIRST, SECOND):
+        dialect.write(text, begins=True)
+    assert dialect.interrupted(0.0)["text_remaining"] == FIRST
 
 
 async def test_an_interruption_without_a_place_only_cancels(server: RunningServer) -> None:
