@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -37,6 +38,14 @@ class SpokenWord:
     """place of its first character in the text; those of one number share theirs"""
     text_end: int
     """place after its last character"""
+
+
+def in_seconds(timings: Iterable[WordTiming], rate_hz: int) -> tuple[SpokenWord, ...]:
+    """Words whose times are in samples."""
+    return tuple(
+        SpokenWord(w.word, w.start / rate_hz, w.stop / rate_hz, w.text_start, w.text_end)
+        for w in timings
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,7 @@ class Account:
         warnings = tuple(dict.fromkeys(speech.warnings))
         samples, timings = np.concatenate(self.samples), tuple(word for word, _ in self.words)
         found = "".join(speech.text), samples, speech.rate_hz, warnings, timings
-        words = SpokenText(*found, (), speech.about).words
+        words = in_seconds(timings, speech.rate_hz)
         by_sentence: dict[int, list[SpokenWord]] = {}
         for word, (_, sentence) in zip(words, self.words, strict=True):
             by_sentence.setdefault(sentence, []).append(word)
@@ -111,11 +120,7 @@ class SpokenText:
     @cached_property
     def words(self) -> tuple[SpokenWord, ...]:
         """Every word, in order."""
-        rate = self.sample_rate
-        return tuple(
-            SpokenWord(w.word, w.start / rate, w.stop / rate, w.text_start, w.text_end)
-            for w in self.timings
-        )
+        return in_seconds(self.timings, self.sample_rate)
 
     @cached_property
     def not_spoken(self) -> tuple[str, ...]:

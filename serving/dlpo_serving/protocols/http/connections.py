@@ -127,15 +127,12 @@ class CountedConnection(asyncio.Protocol):
         self._handshake: asyncio.Task[None] | None = None
         self._paused = False
         self._stalled_s: float | None = None  # since when
-        self.is_answering = False
-        """from the beginning of a request's handler to its end"""
+        self.request: web.Request | None = None
+        """that is being answered"""
         self.owes_head = False
-        """of a reply to that request"""
-        self.version = HttpVersion11
-        """of the request; with 1.0 nothing may come before the reply"""
+        """of a reply to it"""
         self.has_ended = False
         """the client sends no more"""
-        self._settled = False  # what came before that has been read
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`; with TLS, before the handshake, which counts too."""
@@ -223,22 +220,23 @@ class CountedConnection(asyncio.Protocol):
         """
         if not self._inner or not self._is_connected or self._house.tls:
             return None
-        if self.is_answering and not self.owes_head:
+        if self.request and not self.owes_head:
             return None
         self.has_ended = True
-        self.look_whether_gone()
+        self._look_whether_gone()
         return True
 
-    def look_whether_gone(self) -> None:
+    def _look_whether_gone(self, has_settled: bool = False) -> None:
         """End the connection if nothing is to be answered; find out if its client has closed it."""
         if not self._transport or self._transport.is_closing():
             return
-        if self.is_answering:
-            if self.owes_head and self.version >= HttpVersion11:
+        if self.request:
+            # With HTTP/1.0 nothing may come before the reply.
+            if self.owes_head and self.request.version >= HttpVersion11:
                 self._transport.write(INTERIM)
-        elif self._unread or not self._settled:
-            self._settled = not self._unread
-            asyncio.get_running_loop().call_later(SETTLE_S, self.look_whether_gone)
+        elif self._unread or not has_settled:
+            later = asyncio.get_running_loop().call_later
+            later(SETTLE_S, self._look_whether_gone, not self._unread)
         else:
             self._transport.close()
 
@@ -288,14 +286,12 @@ def answering(request: web.Request) -> Iterator[None]:
     if (connection := connection_of(request)) is None:
         yield
         return
-    connection.is_answering = connection.owes_head = True
-    connection.version = request.version
+    connection.request = request
+    connection.owes_head = True
     try:
         yield
     finally:
-        connection.is_answering = False
-        if connection.has_ended and not connection.owes_head:  # the reply has been sent
-            connection.look_whether_gone()
+        connection.request = None
 
 
 def begin_reply(request: web.Request, response: web.StreamResponse) -> None:

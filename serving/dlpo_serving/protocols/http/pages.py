@@ -33,18 +33,20 @@ def page_routes() -> list[web.RouteDef]:
     files = [file for file in folder.iterdir() if file.suffix in (".html", ".css", ".js", ".svg")]
     sent = {"/" if file.name == "index.html" else f"/page/{file.name}": file for file in files}
     sent["/favicon.ico"] = folder / "icon.svg"
-    routes = [web.get(name, _sender(file.name, _content(file))) for name, file in sent.items()]
+    contents = {name: file.read_bytes() for name, file in sent.items()}
+    contents["/"] = contents["/"].replace(b"<!-- version -->", _version().encode())
+    routes = [web.get(name, _sender(sent[name].name, contents[name])) for name in sent]
     about = {name: str(voice) for name, voice in about_voices().items()}
     return [*routes, web.get("/page/about.json", _sender("about.json", json.dumps(about).encode()))]
 
 
-def _content(file: Path) -> bytes:
-    """A file of the page; the main one names the version and links to the project, if known."""
+def _version() -> str:
+    """What the main page says of this dlpo, with a link to the project if it is known."""
     about = f"dlpo {__version__}"
     with suppress(metadata.PackageNotFoundError):  # run from a folder, without an installation
         for url in (metadata.metadata("dlpo").get_all("Project-URL") or [])[:1]:
             about = f'<a href="{url.partition(", ")[2]}">{about}</a>'
-    return file.read_bytes().replace(b"<!-- version -->", about.encode())
+    return about
 
 
 def _sender(name: str, content: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
