@@ -230,12 +230,13 @@ class CountedConnection(asyncio.Protocol):
         """End the connection if nothing is to be answered; find out if its client has closed it."""
         if not self._transport or self._transport.is_closing():
             return
+        later = asyncio.get_running_loop().call_later
         if self.request:
             # With HTTP/1.0 nothing may come before the reply.
             if self.owes_head and self.request.version >= HttpVersion11:
-                self._transport.write(INTERIM)
+                self._transport.write(INTERIM)  # a reset shows when the next one is written
+                later(SWEEP_S if has_settled else SETTLE_S, self._look_whether_gone, True)
         elif self._unread or not has_settled:
-            later = asyncio.get_running_loop().call_later
             later(SETTLE_S, self._look_whether_gone, not self._unread)
         else:
             self._transport.close()
